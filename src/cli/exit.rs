@@ -192,10 +192,12 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::LogHeld(_) => "end that program or its transaction and try again, or wait longer with --busy-timeout",
         Error::HistoryOff { .. } => "`heapledger history on` starts recording",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events",
-        Error::ForeignLog { .. } => "`heapledger restore --force FILE` replaces it with a backup without leaving a log",
+        Error::ForeignLog { .. } => {
+            "`heapledger restore --force FILE` with the same --db replaces it with a backup without leaving a log"
+        }
         Error::Damaged { .. } => {
             "`heapledger check` lists the damage that it can read, `heapledger get -r -o FOLDER` saves the named objects that \
-             can be read, and `heapledger restore --force FILE` brings a backup back"
+             can be read, and `heapledger restore --force FILE` with the same --db brings a backup back"
         }
         Error::AlteredSchema {
             can_be_restored: true, ..

@@ -35,6 +35,31 @@ fn a_put_evicts_what_the_plan_has_named() {
 }
 
 #[test]
+fn a_dry_run_tells_that_a_put_would_evict() {
+    let cli = cache("oldest");
+    let planned = cli.run(["put", "--dry-run", "c"]);
+    assert_eq!(planned.status, 0, "{}", planned.stderr);
+    assert!(
+        planned.stderr.contains("would store 1 object: 1 new (19.5 KiB)"),
+        "{}",
+        planned.stderr
+    );
+    assert!(
+        planned.stderr.contains("would evict 1 object (29.3 KiB) to make room"),
+        "{}",
+        planned.stderr
+    );
+    assert!(planned.stdout.contains(" evicts "), "{}", planned.stdout);
+    // What is stored already needs no room.
+    let planned = cli.run(["put", "--dry-run", "a"]);
+    assert!(!planned.stderr.contains("evict"), "{}", planned.stderr);
+    cli.ok(["pin", "a", "b"]);
+    let planned = cli.run(["put", "--dry-run", "c"]);
+    assert_eq!(planned.status, 1);
+    assert!(planned.stderr.contains("too few for all of it"), "{}", planned.stderr);
+}
+
+#[test]
 fn a_get_counts_where_eviction_goes_by_use() {
     for policy in ["lru", "sieve", "s3-fifo"] {
         let cli = cache(policy);

@@ -80,6 +80,22 @@ fn several_queries_come_from_standard_input() {
 }
 
 #[test]
+fn a_query_may_begin_with_a_comment() {
+    let cli = filled();
+    assert_eq!(
+        cli.ok(["sql", "-- why\nSELECT 1 AS one"]),
+        cli.ok(["sql", "SELECT 1 AS one"])
+    );
+    for option in ["--datasete", "-x"] {
+        cli.fails(2, ["sql", option]);
+    }
+    assert!(
+        cli.fails(2, ["sql", "--datasete"])
+            .contains("unexpected argument '--datasete'")
+    );
+}
+
+#[test]
 fn nothing_but_a_query_is_accepted() {
     let cli = filled();
     let before = cli.json(["stats"]);

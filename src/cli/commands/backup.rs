@@ -36,8 +36,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return Ok(Outcome::Fine);
     }
     let count = counted(backup.violations.len() as u64, "violation");
+    let file = args.file.to_string_lossy();
+    let repair = shlex::try_quote(&file).unwrap_or_default();
     exit::warn(&format!(
-        "the heap is damaged, and so is its backup: {count}; `heapledger check --repair` repairs what it can"
+        "the heap is damaged, and so is its backup: {count}; `heapledger --db {repair} check --repair` repairs what it can \
+         in the backup"
     ));
     for violation in backup.violations.iter().take(SHOWN) {
         exit::warn(&printable(&Violation::to_string(violation)));

@@ -43,11 +43,26 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    if args.repair {
+    let done = if args.repair {
         repair(context)
     } else {
         check(args.quick, context)
-    }
+    };
+    done.map_err(|error| match error.downcast_ref() {
+        Some(Error::Damaged { .. }) => unreadable(&error, context),
+        _ => error,
+    })
+}
+
+/// The error for damage that prevents a check or a repair, which the usual advice would ask for again.
+fn unreadable(error: &anyhow::Error, context: &Context<'_>) -> anyhow::Error {
+    let what = error.downcast_ref().map_or_else(|| error.to_string(), Error::what);
+    let save = context.command("get -r -o FOLDER");
+    let restore = context.command("restore --force FILE");
+    anyhow::anyhow!(
+        "{what}; it cannot be checked or repaired as it is: `{save}` saves the named objects that can be read, and \
+         `{restore}` brings a backup back"
+    )
 }
 
 /// Violations are printed as they are found, without disturbing the progress line.

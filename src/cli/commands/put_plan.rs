@@ -36,10 +36,14 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
         refused: None,
         quotas: Vec::new(),
         most: Most::default(),
+        may_evict: false,
+        evicts: false,
+        new: 0,
     };
     let ((), is_new) = context.plan(args.making, |planner| {
         planner.hold(args.hold(None)).map_err(explain_taken)?;
         planning.most = Most::of(planner.memram());
+        planning.may_evict = planner.memram().evict.is_some();
         planning.all(sources, planner)?;
         planning.quotas = planner.quotas()?;
         Ok(())
@@ -58,6 +62,9 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
         for planned in planning.quotas.iter().filter(|_| planning.refused.is_none()) {
             exit::note(&format!("would leave {}", quota::left(planned, context.sizes())));
         }
+    }
+    if planning.evicts && planning.refused.is_none() {
+        return evictions(planning.new, planning.failed, context);
     }
     if let Some(path) = planning.refused {
         let path = printable_path(&path);
@@ -87,10 +94,33 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
         ));
         return Ok(Outcome::Findings);
     }
-    if planning.failed > 0 {
-        bail!("{} could not be planned", counted(planning.failed, "path"));
+    none_failed(planning.failed)
+}
+
+fn none_failed(failed: u64) -> Result<Outcome> {
+    if failed > 0 {
+        bail!("{} could not be planned", counted(failed, "path"));
     }
     Ok(Outcome::Fine)
+}
+
+/// Says what would go for so many new bytes, in a space that evicts.
+fn evictions(new: u64, failed: u64, context: &Context<'_>) -> Result<Outcome> {
+    let plan = context.read()?.plan_eviction(new)?;
+    let sizes = context.sizes();
+    if !plan.fits() {
+        let missing = sizes.phrase(plan.shortfall);
+        exit::warn(&format!(
+            "{missing} too few for all of it, even if all that may go went"
+        ));
+        return Ok(Outcome::Findings);
+    }
+    let victims = counted(plan.victims.len(), "object");
+    exit::note(&format!(
+        "would evict {victims} ({}) to make room",
+        sizes.phrase(plan.evicted)
+    ));
+    none_failed(failed)
 }
 
 struct Planning<'a> {
@@ -106,6 +136,12 @@ struct Planning<'a> {
     /// What the owners would have.
     quotas: Vec<Quota>,
     most: Most,
+    /// Whether the space evicts objects if there is no room.
+    may_evict: bool,
+    /// Whether it would.
+    evicts: bool,
+    /// Bytes that are not stored already.
+    new: u64,
 }
 
 /// Sizes above which content can neither fit nor be already stored.
@@ -211,7 +247,11 @@ impl Planning<'_> {
         totals.shortfall = totals.shortfall.max(plan.shortfall);
         totals.promised = plan.promised;
         totals.file_shortfall_estimated = totals.file_shortfall_estimated.max(plan.file_shortfall_estimated);
-        if plan.fits() && self.refused.is_none() {
+        let only_room = plan.over_quota.is_none() && plan.file_shortfall_estimated == 0;
+        let evicts = self.may_evict && plan.shortfall > 0 && only_room;
+        self.evicts |= evicts;
+        self.new += if plan.dedup { 0 } else { plan.size };
+        if (plan.fits() || evicts) && self.refused.is_none() {
             self.objects += 1;
             self.dedup += u64::from(plan.dedup);
             totals.size += plan.size;
@@ -231,6 +271,7 @@ impl Planning<'_> {
             path: path.to_string_lossy().into_owned(),
             path_bytes: path_bytes(&path),
             shown: printable_path(&path),
+            evicts,
             plan,
         })?;
         Ok(())
@@ -268,6 +309,8 @@ struct Planned {
     path_bytes: Option<String>,
     #[serde(skip)]
     shown: String,
+    #[serde(skip)]
+    evicts: bool,
     #[serde(flatten)]
     plan: Plan,
 }
@@ -285,13 +328,14 @@ impl Row for Planned {
         Head::right("BLOCKS").worth(4) => self.plan.new_blocks,
         Head::right("POOLS").worth(3) => self.plan.new_pools,
         Head::right("ARENAS").worth(3) => self.plan.new_arenas,
-        Head::left("NOTE").worth(7).cut_to(13) => note(&self.plan, sizes),
+        Head::left("NOTE").worth(7).cut_to(13) => note(&self.plan, self.evicts, sizes),
         Head::left("PATH").worth(8).cut_to(12).of_names() => self.shown,
     }
 }
 
-fn note(plan: &Plan, sizes: Sizes) -> String {
+fn note(plan: &Plan, evicts: bool, sizes: Sizes) -> String {
     match plan {
+        _ if evicts => "evicts".into(),
         _ if plan.over_quota.is_some() => "over quota".into(),
         _ if plan.shortfall > 0 => format!("{} too few", sizes.phrase(plan.shortfall)),
         _ if !plan.fits() => "file full".into(),

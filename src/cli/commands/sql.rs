@@ -57,7 +57,8 @@ Examples:
   heapledger sql --datasette > metadata.json    # for datasette -m"))]
 pub struct Args {
     /// A query, @NAME for one that has a name, or a command that begins with a dot
-    #[arg(value_name = "QUERY", conflicts_with_all = ["list", "datasette"])]
+    // It may begin with a comment, `-- why`.
+    #[arg(value_name = "QUERY", conflicts_with_all = ["list", "datasette"], allow_hyphen_values = true)]
     query: Option<String>,
 
     /// List the queries that have a name
@@ -67,6 +68,11 @@ pub struct Args {
     /// Print metadata for datasette: what tables and columns mean, and the queries with names
     #[arg(long, conflicts_with = "list")]
     datasette: bool,
+}
+
+/// Whether a query can only be an option that there is not.
+fn is_option(query: &str) -> bool {
+    query.starts_with('-') && !query.contains(char::is_whitespace)
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -90,6 +96,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     {
         tell(told.trim(), &mut format, context)?;
         return Ok(Outcome::Fine);
+    }
+    if let Some(option) = args.query.as_deref().filter(|query| is_option(query)) {
+        bail!("unexpected argument '{option}'; see `heapledger sql --help`");
     }
     if context.names_space() {
         bail!("a query is about all spaces; leave out --space, and name the space in the query");

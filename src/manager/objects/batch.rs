@@ -164,7 +164,7 @@ fn own_error<R, E: From<Error>>(run: impl FnOnce(&mut OwnError<E>) -> Result<R>)
     }
 }
 
-/// An open batch; see [`MemManager::batch`]. The methods are those of [`MemManager`].
+/// An open batch; see [`MemManager::batch`]. Its methods do what those of [`MemManager`] with the same names do.
 ///
 /// They have the same errors, except that [`Error::Busy`] and [`Error::ReadOnly`] concern
 /// [`MemManager::batch`] as a whole. After a call that failed halfway (the disk was full, a

@@ -144,8 +144,8 @@ impl<'a> HoldWith<'a> {
     /// ([`MemManager::get_by_name`]), and one by the id of the object refreshes the anonymous hold. Does nothing for a
     /// hold that ends at a fixed time, or never.
     ///
-    /// No read waits for a write: what was read is gathered in memory, and written with the next commit of the
-    /// process, or once a second. So other processes learn of it up to a second late, and a crash loses about the
+    /// No read waits for a write: what was read is gathered in memory, and written with the next commit of this
+    /// manager or a clone, or once a second. So other processes and managers learn of it up to a second late, and a crash loses about the
     /// last second.
     ///
     /// ```

@@ -63,7 +63,7 @@ impl MemManager {
     }
 }
 
-/// One state of the heap; see [`MemManager::read`]. The methods are those of [`MemManager`].
+/// One state of the heap; see [`MemManager::read`]. Its methods do what those of [`MemManager`] with the same names do.
 pub struct Snapshot<'s> {
     tx: ReadTx<'s>,
     scope: Scope<'s>,

@@ -1,5 +1,7 @@
 //! Finding, counting and freeing by tag.
 
+use std::time::Duration;
+
 use heapledger::{ClaimName, Hold, MemManager, TagBucket};
 
 use crate::common::{Heap, assert_balanced, content};
@@ -13,6 +15,29 @@ fn owners(memory: &MemManager) -> Vec<(TagBucket, Option<String>, u64, u64)> {
 
 fn row(value: &str, objects: u64, bytes: u64) -> (TagBucket, Option<String>, u64, u64) {
     (TagBucket::Tagged, Some(value.to_owned()), objects, bytes)
+}
+
+#[test]
+fn totals_are_of_one_time() {
+    let heap = Heap::new();
+    heap.set("plain", "x").unwrap();
+    // Each expires a millisecond after the one before.
+    heap.batch(|batch| {
+        for number in 1..=1000_u16 {
+            let lasts = Duration::from_millis(200 + u64::from(number));
+            let hold = Hold::Anonymous.tag("owner", "ann").expires_in(lasts);
+            batch.store_bytes(&number.to_le_bytes(), hold)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    loop {
+        let mut rows = owners(&heap);
+        assert_eq!(rows.pop(), Some((TagBucket::Untagged, None, 1, 1)), "{rows:?}");
+        if rows.is_empty() {
+            break;
+        }
+    }
 }
 
 #[test]
