@@ -14,9 +14,6 @@ impl Error {
                 "an upload whose process has died ends after its lease (Promise::expires_at); free objects, or make the \
                  space larger with MemManager::resize"
             }
-            Self::OutOfMemory { needed, max_mem, .. } if needed > max_mem => {
-                "it is larger than the whole space, which MemManager::resize makes larger"
-            }
             Self::OutOfMemory { expired: 1.., .. } => "if it is right, call MemManager::collect_expired",
             Self::OutOfMemory { spared: true, .. } => {
                 "unpin objects with MemManager::unpin, lower the age with MemManager::set_eviction, or make the space \

@@ -33,6 +33,8 @@ pub(crate) struct WriteTx<'w> {
     refused: Option<Refusal>,
     /// Whether it leaves pieces to give back.
     leaves_pieces: bool,
+    /// Whether it evicts something.
+    evicts: bool,
     /// Whether what has expired by the clock may be given back, once that was decided.
     trusts_clock: Option<bool>,
     /// The object for which it was looked up whether the policy remembers it, and whether it does.
@@ -46,6 +48,7 @@ impl<'w> WriteTx<'w> {
             changes: 0,
             refused: None,
             leaves_pieces: false,
+            evicts: false,
             trusts_clock: None,
             recalled: None,
         }
@@ -81,6 +84,11 @@ impl<'w> WriteTx<'w> {
         self.leaves_pieces
     }
 
+    /// Whether this unit evicts something.
+    pub fn evicts(&self) -> bool {
+        self.evicts
+    }
+
     /// Switches to another space of the file, because repair works on all of them.
     pub fn enter(&mut self, space: MemRamId, geometry: Geometry) -> Result<()> {
         self.writer.enter(space, geometry)
@@ -98,6 +106,7 @@ impl<'w> WriteTx<'w> {
     pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
         self.writer.not_failed()?;
         self.changes += 1;
+        self.evicts |= matches!(change, Change::Evicted { .. });
         if let Change::Refused(refusal) = &change {
             self.refused = Some(refusal.clone());
         }

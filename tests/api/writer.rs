@@ -201,9 +201,10 @@ fn holds_are_checked_at_the_beginning_and_taken_at_the_end() {
 
 #[test]
 fn what_a_name_is_bound_to_is_read_to_its_end() {
-    let heap = Heap::new();
+    // More than a server sends at once.
+    let heap = Heap::of(8 * MIB, Geometry::standard());
     assert!(heap.reader_by_name("none").unwrap().is_none());
-    heap.store_bytes(&content(1, 300_000), Hold::Name("it")).unwrap();
+    heap.store_bytes(&content(1, 3 * MIB), Hold::Name("it")).unwrap();
     let mut reader = heap.reader_by_name("it").unwrap().unwrap();
     let mut start = [0; 1000];
     reader.read_exact(&mut start).unwrap();

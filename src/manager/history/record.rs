@@ -157,10 +157,15 @@ impl MemManager {
         bytes: u64,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.with_room(bytes, || self.write_once(bytes, &mut work))
+        self.with_room(bytes, |evicts| self.write_once(bytes, evicts, &mut work))
     }
 
-    fn write_once<R>(&self, bytes: u64, work: &mut impl FnMut(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+    fn write_once<R>(
+        &self,
+        bytes: u64,
+        evicts: &mut bool,
+        work: &mut impl FnMut(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
         let (writer, deadline) = self.group()?;
         let mut end = End::default();
         let result = self.with_uses(|uses| {
@@ -171,6 +176,7 @@ impl MemManager {
                 })
             })
         });
+        *evicts = end.evicts;
         self.after(end, result, deadline)
     }
 
@@ -222,17 +228,23 @@ impl MemManager {
     }
 
     /// Runs a part of a longer work as a transaction of its own, which a later one syncs. If it is
-    /// refused, the caller records that.
-    pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+    /// refused, the caller records that. `evicts` becomes whether it has evicted something.
+    pub(in crate::manager) fn write_part<R>(
+        &self,
+        evicts: &mut bool,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
         let (writer, deadline) = self.group()?;
+        let mut end = End::default();
         let written = self.with_uses(|uses| {
             writer.write_unsynced(deadline, |tx| {
-                self.signed(tx, &mut End::default(), |tx| {
+                self.signed(tx, &mut end, |tx| {
                     self.write_uses(tx, uses)?;
                     tx.streaming(work)
                 })
             })
         });
+        *evicts = end.evicts;
         written.inspect_err(instruments::refusal_on_disk)
     }
 
@@ -257,6 +269,7 @@ impl MemManager {
     ) -> Result<R> {
         tx.sign(self.signature());
         let result = work(tx);
+        end.evicts = tx.evicts();
         // Last, because a part of an upload renews its lease.
         if result.is_ok() {
             reclaim::next(tx)?;
@@ -318,6 +331,7 @@ struct End {
     refused: Option<Refusal>,
     /// Whether it left pieces to give back.
     leaves_pieces: bool,
+    evicts: bool,
 }
 
 /// Limit for a reason or an actor, in bytes, because it is stored with each event.

@@ -240,7 +240,8 @@ impl Batch<'_, '_> {
 
     /// See [`MemManager::store_file`].
     ///
-    /// Other writers wait while the file is read, twice unless it is stored already.
+    /// Other writers wait while the file is read, twice unless it is stored already. If the batch fails later, the file
+    /// is at its end.
     ///
     /// # Errors
     /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two

@@ -14,10 +14,10 @@ use crate::store::{FileLocation, queries};
 use crate::value::Kind;
 
 impl MemManager {
-    /// Stores a file from its position to its end. If an object of its size is stored already, or it does not fit, it is read once to
-    /// compute its id, before its bytes are stored. A file that by its size can neither fit nor be
-    /// already stored is refused unread. After an error the file is at the position where it was before. Otherwise like
-    /// [`Self::store_from`].
+    /// Stores a file from its position to its end. If an object of its size is stored already, or it does not
+    /// fit, it is read once to compute its id, before its bytes are stored. A file that by its size can neither
+    /// fit nor be already stored is refused unread. After an error the file is at the position where it was before.
+    /// Otherwise like [`Self::store_from`].
     ///
     /// # Errors
     /// Also [`Error::Io`] if the file changes between the two reads, or if it belongs to a heap

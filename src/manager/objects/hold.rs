@@ -145,8 +145,8 @@ impl<'a> HoldWith<'a> {
     /// hold that ends at a fixed time, or never.
     ///
     /// No read waits for a write: what was read is gathered in memory, and written with the next commit of this
-    /// manager or a clone, or once a second. So other processes and managers learn of it up to a second late, and a crash loses about the
-    /// last second.
+    /// manager or a clone, or once a second. So other processes and managers learn of it up to a second late, and a
+    /// crash loses about the last second.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

@@ -169,25 +169,20 @@ impl<'a> Upload<'a> {
     /// Stores what is in the buffer, but never the last byte of the content.
     pub fn store_part(&mut self, part: &mut Part, hold: &HoldWith<'_>) -> Result<()> {
         self.check_reserved(part.total)?;
-        let rest = part.rest().len() as u64;
-        let needed = match (&self.row, self.announced.size) {
-            (None, Some(size)) => size,
-            (Some(row), None) if row.key.is_some() => 0,
-            (_, None) => rest,
-            (Some(_), Some(_)) => 0,
-        };
+        // Of a stream, only what is read needs room.
+        let needed = self.announced.size.unwrap_or(part.rest().len() as u64);
         let taken = part.taken();
-        let (row, placing) = self.memory.with_room(needed, || {
+        let (row, placing) = self.memory.with_room(needed, |evicts| {
             part.take_back(taken);
-            self.place_part(part, hold)
+            self.place_part(part, hold, evicts)
         })?;
         self.row = Some(row);
         self.placing = Some(placing);
         Ok(())
     }
 
-    fn place_part(&self, part: &mut Part, hold: &HoldWith<'_>) -> Result<(ReservationRow, Placing)> {
-        self.memory.write_part(|tx| {
+    fn place_part(&self, part: &mut Part, hold: &HoldWith<'_>, evicts: &mut bool) -> Result<(ReservationRow, Placing)> {
+        self.memory.write_part(evicts, |tx| {
             // The content of a reservation may be stored already.
             if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
                 admit(tx, self.gain(part.total), hold)?;

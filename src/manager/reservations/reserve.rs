@@ -170,7 +170,7 @@ impl Reserve<'_> {
                 self.make_new(tx, id, key)
             }
         };
-        let row = self.memory.with_room(self.bytes, || self.memory.write(make))?;
+        let row = self.memory.write_content(self.bytes, make)?;
         Ok(Reservation::new(self.memory, row.into()))
     }
 

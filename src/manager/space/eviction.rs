@@ -209,20 +209,21 @@ impl MemManager {
         }
     }
 
-    /// Runs a unit that needs room for `bytes`. Below a ceiling, one transaction may not have room for the removal of
-    /// all that has to go for them; then it goes in several, and the unit runs again.
-    pub(in crate::manager) fn with_room<R>(&self, bytes: u64, mut unit: impl FnMut() -> Result<R>) -> Result<R> {
-        let full = match unit() {
-            Err(full @ Error::FileFull { .. }) => full,
-            done => return done,
-        };
-        let memram = self.memram()?;
-        if memram.evict.is_none() || bytes <= memram.available() {
-            return Err(full);
-        }
-        match self.evict(bytes) {
-            Ok(evicted) if evicted.objects > 0 => unit(),
-            _ => Err(full),
+    /// Runs a unit that needs room for `bytes`, and that says whether it has evicted something. Below a ceiling, one
+    /// transaction may not have room for the removal of all that has to go; then it goes in several, and the unit runs
+    /// again.
+    pub(in crate::manager) fn with_room<R>(
+        &self,
+        bytes: u64,
+        mut unit: impl FnMut(&mut bool) -> Result<R>,
+    ) -> Result<R> {
+        let mut evicts = false;
+        match unit(&mut evicts) {
+            Err(full @ Error::FileFull { .. }) if evicts => match self.evict(bytes) {
+                Ok(evicted) if evicted.objects > 0 => unit(&mut evicts),
+                _ => Err(full),
+            },
+            done => done,
         }
     }
 }
