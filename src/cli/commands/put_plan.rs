@@ -48,17 +48,13 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
         planning.quotas = planner.quotas()?;
         Ok(())
     })?;
+    let summary = planning.summary(context.sizes());
     planning.rows.end()?;
     if !quiet {
         if is_new {
             exit::note("there is no such space yet: put would create it");
         }
-        exit::note(&summary(
-            &planning.totals,
-            planning.objects,
-            planning.dedup,
-            context.sizes(),
-        ));
+        exit::note(&summary);
         for planned in planning.quotas.iter().filter(|_| planning.refused.is_none()) {
             exit::note(&format!("would leave {}", quota::left(planned, context.sizes())));
         }
@@ -233,6 +229,23 @@ impl Planning<'_> {
         }
     }
 
+    /// `would store 3 objects: 2 new (1.2 MiB) in 5 pieces: …; 1 already known (3 B)`
+    fn summary(&self, sizes: Sizes) -> String {
+        let totals = &self.totals;
+        let (stored, new) = (counted(self.objects, "object"), self.objects - self.dedup);
+        let bytes = sizes.phrase(totals.size - totals.dedup_saved);
+        let mut text = format!("would store {stored}: {new} new ({bytes})");
+        // Where they would be depends on what would go.
+        if !self.evicts {
+            text.push_str(&format!(" in {}", placement(totals)));
+        }
+        if self.dedup > 0 {
+            let saved = sizes.phrase(totals.dedup_saved);
+            text.push_str(&format!("; {} already known ({saved})", self.dedup));
+        }
+        text
+    }
+
     fn fail(&mut self, path: &Path, why: &str) -> Result<()> {
         self.failed += 1;
         exit::warn(&format!("{}: {why}", printable_path(path)));
@@ -276,20 +289,6 @@ impl Planning<'_> {
         })?;
         Ok(())
     }
-}
-
-/// `would store 3 objects: 2 new (1.2 MiB) in 5 pieces: …; 1 already known (3 B)`
-fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
-    let (stored, new) = (counted(objects, "object"), objects - dedup);
-    let bytes = sizes.phrase(totals.size - totals.dedup_saved);
-    let mut text = format!("would store {stored}: {new} new ({bytes}) in {}", placement(totals));
-    if dedup > 0 {
-        text.push_str(&format!(
-            "; {dedup} already known ({})",
-            sizes.phrase(totals.dedup_saved)
-        ));
-    }
-    text
 }
 
 fn hash(reader: impl Read, most: u64) -> io::Result<Content> {

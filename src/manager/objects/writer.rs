@@ -47,7 +47,7 @@ impl MemManager {
     ///     writeln!(writer, "line {line}")?;
     /// }
     /// let stored = writer.finish()?;
-    /// assert_eq!(memory.reader(&stored.id)?.size(), 9893);
+    /// assert_eq!(memory.reader(&stored.id)?.size(), 8893);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
