@@ -13,7 +13,8 @@ pub(crate) struct Deadline {
     end: Option<Instant>,
 }
 
-/// The pause between attempts to lock the file, which cost some microseconds each, for a call that has waited for so long.
+/// The pause between attempts to lock the file, which cost some microseconds each, for a call that has waited for so
+/// long.
 ///
 /// SQLite's own busy handler waits for up to 100 ms, so that a process which commits in a loop hardly ever lets another
 /// one in: between two of its commits the lock is free for some hundredths of the time, and for less where the disk is

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read, Seek, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, ReservationError};
+use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, Policy, ReservationError};
 
 use crate::common::{Heap, MIB, assert_balanced, content, number, quick, texts};
 
@@ -37,6 +37,16 @@ pub fn assert_over(heap: &Heap) {
     assert_eq!(number(&sql, "SELECT count(*) FROM reservations"), 0);
     assert_eq!(heap.memram().unwrap().promised, 0);
     assert_balanced(heap);
+}
+
+/// Others ended it, and nothing is left.
+pub fn assert_lapsed(heap: &Heap, error: &Error) {
+    assert!(
+        matches!(error, Error::Reservation(ReservationError::UploadLapsed { .. })),
+        "{error}"
+    );
+    assert_over(heap);
+    assert_eq!(heap.memram().unwrap().mem, 0);
 }
 
 /// Runs `between` after about this many bytes were read, and fails or ends at the end.
@@ -300,6 +310,16 @@ fn an_upload_within_its_lease_is_left_alone() {
     let heap = abandoned(false);
     let mem = heap.memram().unwrap().mem;
     heap.collect_garbage().unwrap();
+    heap.set_eviction(Some(Policy::Oldest.into())).unwrap();
+    // What it has stored is in the way, and neither pins nor ages are.
+    let refused = heap.store_bytes(&content(1, 50 * MIB), Hold::Anonymous).unwrap_err();
+    let Error::OutOfMemory {
+        promised_to, spared, ..
+    } = &refused
+    else {
+        panic!("{refused}");
+    };
+    assert_eq!((promised_to.len(), promised_to[0].bytes, *spared), (1, mem - 5, false));
     heap.allocate_bytes(b"another").unwrap();
     assert_eq!(heap.memram().unwrap().mem, mem + 7);
     assert_balanced(&heap);
@@ -322,13 +342,7 @@ fn an_upload_that_others_ended_fails_and_leaves_nothing() {
         },
         fails: false,
     };
-    let error = slow.store_from(source, Hold::Anonymous).unwrap_err();
-    assert!(
-        matches!(error, Error::Reservation(ReservationError::UploadLapsed { .. })),
-        "{error}"
-    );
-    assert_over(&heap);
-    assert_eq!(heap.memram().unwrap().mem, 0);
+    assert_lapsed(&heap, &slow.store_from(source, Hold::Anonymous).unwrap_err());
 }
 
 #[test]

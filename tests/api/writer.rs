@@ -3,11 +3,11 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, QuotaLimits, ReservationError};
+use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, QuotaLimits};
 use proptest::prelude::*;
 
 use crate::common::{Heap, MIB, assert_balanced, content, number, quick, server};
-use crate::upload::{assert_over, layout, space};
+use crate::upload::{assert_lapsed, assert_over, layout, space};
 
 /// More than two parts.
 const SIZE: u64 = 19 * MIB + 12_345;
@@ -175,13 +175,7 @@ fn an_upload_that_others_ended_fails() {
     writer.write_all(&content(1, 9 * MIB)).unwrap();
     std::thread::sleep(Duration::from_millis(2));
     heap.collect_garbage().unwrap();
-    let error = writer.finish().unwrap_err();
-    assert!(
-        matches!(error, Error::Reservation(ReservationError::UploadLapsed { .. })),
-        "{error}"
-    );
-    assert_over(&heap);
-    assert_eq!(heap.memram().unwrap().mem, 0);
+    assert_lapsed(&heap, &writer.finish().unwrap_err());
 }
 
 #[test]

@@ -157,27 +157,30 @@ impl MemManager {
         bytes: u64,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.with_room(bytes, |evicts| self.write_once(bytes, evicts, &mut work))
-    }
-
-    fn write_once<R>(
-        &self,
-        bytes: u64,
-        evicts: &mut bool,
-        work: &mut impl FnMut(&mut WriteTx<'_>) -> Result<R>,
-    ) -> Result<R> {
         let (writer, deadline) = self.group()?;
         let mut end = End::default();
-        let result = self.with_uses(|uses| {
-            writer.write(bytes, deadline, |tx| {
-                self.signed(tx, &mut end, |tx| {
-                    self.write_uses(tx, uses)?;
-                    work(tx)
+        let mut once = |end: &mut End, deadline| {
+            self.with_uses(|uses| {
+                writer.write(bytes, deadline, |tx| {
+                    self.signed(tx, end, |tx| {
+                        self.write_uses(tx, uses)?;
+                        work(tx)
+                    })
                 })
             })
-        });
-        *evicts = end.evicts;
+        };
+        let mut result = once(&mut end, deadline);
+        if self.evicts_in_steps(bytes, &result, &end) {
+            result = once(&mut end, self.inner.location.deadline());
+        }
         self.after(end, result, deadline)
+    }
+
+    /// Below a ceiling, one transaction may not have room for the removal of all that has to go for `bytes`. Then it
+    /// goes in several. Returns whether something went, so that the unit that failed can run again.
+    fn evicts_in_steps<R>(&self, bytes: u64, result: &Result<R>, end: &End) -> bool {
+        let is_full = matches!(result, Err(Error::FileFull { .. }));
+        is_full && end.evicts && self.evict(bytes).is_ok_and(|evicted| evicted.objects > 0)
     }
 
     /// Like [`Self::write`], for work that may take long or wait for other threads.
@@ -191,11 +194,9 @@ impl MemManager {
     /// Like [`Self::write_apart`], but the caller records a refusal.
     pub(in crate::manager) fn write_last<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (end, result) = self.write_alone(work)?;
+        let result = result.inspect_err(instruments::refusal_on_disk)?;
         let (_, deadline) = self.group()?;
-        match result {
-            Err(error) => Err(error),
-            result => self.after(end, result, deadline),
-        }
+        self.after(end, Ok(result), deadline)
     }
 
     fn write_alone<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<(End, Result<R>)> {
@@ -227,24 +228,29 @@ impl MemManager {
         }
     }
 
-    /// Runs a part of a longer work as a transaction of its own, which a later one syncs. If it is
-    /// refused, the caller records that. `evicts` becomes whether it has evicted something.
+    /// Runs a part of a longer work, which needs room for up to `bytes`, as a transaction of its own, which a later
+    /// one syncs. It may run twice. If it is refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(
         &self,
-        evicts: &mut bool,
-        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+        bytes: u64,
+        mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (writer, deadline) = self.group()?;
         let mut end = End::default();
-        let written = self.with_uses(|uses| {
-            writer.write_unsynced(deadline, |tx| {
-                self.signed(tx, &mut end, |tx| {
-                    self.write_uses(tx, uses)?;
-                    tx.streaming(work)
+        let mut once = |end: &mut End| {
+            let (writer, deadline) = self.group()?;
+            self.with_uses(|uses| {
+                writer.write_unsynced(deadline, |tx| {
+                    self.signed(tx, end, |tx| {
+                        self.write_uses(tx, uses)?;
+                        tx.streaming(&mut work)
+                    })
                 })
             })
-        });
-        *evicts = end.evicts;
+        };
+        let mut written = once(&mut end);
+        if self.evicts_in_steps(bytes, &written, &end) {
+            written = once(&mut end);
+        }
         written.inspect_err(instruments::refusal_on_disk)
     }
 
@@ -331,6 +337,7 @@ struct End {
     refused: Option<Refusal>,
     /// Whether it left pieces to give back.
     leaves_pieces: bool,
+    /// Whether it evicted something, or would have.
     evicts: bool,
 }
 

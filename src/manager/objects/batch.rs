@@ -247,16 +247,15 @@ impl Batch<'_, '_> {
     /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two
     /// reads, the whole batch has failed.
     pub fn store_file<'h>(&mut self, file: &mut File, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
-        files::refuse_open_heap(file)?;
         let hold = &hold.into();
-        let mut memram = self.before_source(hold)?;
-        let size = rest_of(file)?;
-        // Can neither fit nor be already stored, so it need not be read.
-        if size > memram.available() && size > memram.mem {
-            need_room(self.tx.now()?, None, size)?;
-            memram = self.tx.now()?.memram()?;
-        }
-        files::rewinding(file, |file| {
+        files::read(file, |file| {
+            let mut memram = self.before_source(hold)?;
+            let size = rest_of(file)?;
+            // Can neither fit nor be already stored, so it need not be read.
+            if size > memram.available() && size > memram.mem {
+                need_room(self.tx.now()?, None, size)?;
+                memram = self.tx.now()?.memram()?;
+            }
             let progress = &mut |_, _, _| {};
             let spooled = Spooled::file(file, &memram, progress);
             self.store_spooled(spooled, hold)

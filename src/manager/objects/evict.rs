@@ -39,8 +39,8 @@ impl Making {
     }
 
     /// Removes what makes room for `bytes`, or some of it, or trusts a suspected clock, so that more is due. Returns
-    /// false, and changes nothing, if the space evicts nothing or what may go is not enough. O(log n) for each object that goes, and for each that
-    /// would but for its pin or its age.
+    /// false, and changes nothing, if the space evicts nothing or what may go is not enough. O(log n) for each object
+    /// that goes, and for each that would but for its pin or its age.
     pub fn some(&mut self, tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<bool> {
         let memram = tx.memram()?;
         let attainable = memram.max_mem.saturating_sub(memram.promised);
@@ -51,9 +51,12 @@ impl Making {
         let missing = bytes.saturating_sub(memram.available());
         let (chooser, chosen) = self.choose(tx, order, &memram, missing)?;
         // If something has to go, what is over by any clock goes before what is not.
-        if tx.has_due()? && !tx.trusts_clock()? && (chosen.are_enough || missing <= expired_bytes(tx)?) {
-            tx.trust_clock();
-            return Ok(true);
+        if tx.has_due()? && !tx.trusts_clock()? {
+            let expired = tx.read_rows(|tx| room::expired_bytes(tx, memram.id))?;
+            if chosen.are_enough || missing <= expired {
+                tx.trust_clock();
+                return Ok(true);
+            }
         }
         self.is_enough = chosen.are_enough;
         if !chosen.are_enough || chosen.objects.is_empty() {
@@ -109,12 +112,6 @@ impl Making {
         let chosen = tx.read_rows(|tx| chooser.choose(tx, missing, passed, is_enough))?;
         Ok((chooser, chosen))
     }
-}
-
-/// Bytes of the objects that have expired by the clock.
-fn expired_bytes(tx: &mut WriteTx<'_>) -> Result<u64> {
-    let space = tx.space();
-    tx.read_rows(|tx| room::expired_bytes(tx, space))
 }
 
 /// Evicts an object. Returns false if it is damaged, so that this is not possible; nothing has changed then.

@@ -38,10 +38,8 @@ impl MemManager {
         hold: impl Into<HoldWith<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
-        refuse_open_heap(file)?;
         let hold = &hold.into();
-        self.check_hold(hold)?;
-        rewinding(file, |file| self.store_rest(file, hold, progress))
+        read(file, |file| self.store_rest(file, hold, progress))
     }
 
     fn store_rest(
@@ -50,6 +48,7 @@ impl MemManager {
         hold: &HoldWith<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
+        self.check_hold(hold)?;
         let size = rest_of(file)?;
         let may_be_stored = self.may_be_stored(size)?;
         let part = self.part_size()?;
@@ -99,9 +98,10 @@ impl MemManager {
     }
 }
 
-/// Runs work that reads a file. After an error the file is where it was, so that a second attempt does not find it at
-/// its end and store nothing.
-pub(in crate::manager) fn rewinding<R>(file: &mut File, work: impl FnOnce(&mut File) -> Result<R>) -> Result<R> {
+/// Runs work that reads a file, unless it belongs to an open heap. After an error the file is where it was, so that a
+/// second attempt does not find it at its end and store nothing.
+pub(in crate::manager) fn read<R>(file: &mut File, work: impl FnOnce(&mut File) -> Result<R>) -> Result<R> {
+    refuse_open_heap(file)?;
     let start = file.stream_position();
     let done = work(file);
     if let (Err(_), Ok(start)) = (&done, start) {
@@ -112,7 +112,7 @@ pub(in crate::manager) fn rewinding<R>(file: &mut File, work: impl FnOnce(&mut F
 }
 
 /// Bytes of a heap file that are read without SQLite may belong to different commits.
-pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
+fn refuse_open_heap(file: &File) -> Result<()> {
     let heap = file.metadata().ok().and_then(|file| FileLocation::of_open_file(&file));
     heap.map_or(Ok(()), |heap| {
         let why = format!(

@@ -54,23 +54,6 @@ impl MemManager {
         if more { self.give_up_rest(id) } else { Ok(()) }
     }
 
-    /// Gives back all pieces of the reservation with this key if it has lapsed or was voided.
-    pub(in crate::manager) fn empty_resolved(&self, key: &str) -> Result<()> {
-        let step = |tx: &mut WriteTx<'_>| {
-            let space = tx.space();
-            let Some(mut row) = tx.read_rows(|tx| queries::reservations::with_key(tx, space, key))? else {
-                return Ok(false);
-            };
-            if row.state == ReservationState::Open && row.expires_at <= tx.at() {
-                row = resolve(tx, &row, ReservationState::Lapsed)?;
-            }
-            let is_over = matches!(row.state, ReservationState::Lapsed | ReservationState::Voided);
-            Ok(is_over && row.written > 0 && give_back(tx, &row)?.is_some_and(|row| row.written > 0))
-        };
-        while self.write_apart(step)? {}
-        Ok(())
-    }
-
     fn give_up_rest(&self, id: ReservationId) -> Result<()> {
         loop {
             let more = self.write_apart(|tx| match open(tx, id) {

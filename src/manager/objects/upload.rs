@@ -172,17 +172,8 @@ impl<'a> Upload<'a> {
         // Of a stream, only what is read needs room.
         let needed = self.announced.size.unwrap_or(part.rest().len() as u64);
         let taken = part.taken();
-        let (row, placing) = self.memory.with_room(needed, |evicts| {
+        let (row, placing) = self.memory.write_part(needed, |tx| {
             part.take_back(taken);
-            self.place_part(part, hold, evicts)
-        })?;
-        self.row = Some(row);
-        self.placing = Some(placing);
-        Ok(())
-    }
-
-    fn place_part(&self, part: &mut Part, hold: &HoldWith<'_>, evicts: &mut bool) -> Result<(ReservationRow, Placing)> {
-        self.memory.write_part(evicts, |tx| {
             // The content of a reservation may be stored already.
             if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
                 admit(tx, self.gain(part.total), hold)?;
@@ -194,7 +185,10 @@ impl<'a> Upload<'a> {
                 self.place(tx, &mut row, &mut placing, part, most)
             })?;
             Ok((row, placing))
-        })
+        })?;
+        self.row = Some(row);
+        self.placing = Some(placing);
+        Ok(())
     }
 
     /// What the hold is taken of, of which `total` bytes are read.

@@ -30,8 +30,8 @@ pub struct ObjectWriter<'h> {
 }
 
 impl MemManager {
-    /// Stores an object piece by piece, as a program makes it: it implements [`Write`]. Of what
-    /// [`Self::store_from`] reads, the program would have to be the reader.
+    /// Stores an object piece by piece, as a program makes it: the result implements [`Write`]. For content that
+    /// comes from a reader, there is [`Self::store_from`].
     ///
     /// Up to 8 MiB are in memory; more is stored in parts, as [`Self::allocate_from`] says. So a space
     /// without room refuses a part before all is written, even if the whole is stored already.

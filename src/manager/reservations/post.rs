@@ -75,9 +75,8 @@ impl Reservation {
         hold: impl Into<HoldWith<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
-        files::refuse_open_heap(file)?;
         let hold = &hold.into();
-        files::rewinding(file, |file| self.post_rest(file, hold, progress))
+        files::read(file, |file| self.post_rest(file, hold, progress))
     }
 
     fn post_rest(

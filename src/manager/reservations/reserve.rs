@@ -158,10 +158,10 @@ impl Reserve<'_> {
         }
         if let Some(key) = &self.key {
             validate(key)?;
-            if self.again {
-                // In steps, so that others write in between.
-                self.memory.empty_resolved(key)?;
-            }
+        }
+        if self.again {
+            // What an old one has left goes in steps, so that others write in between.
+            self.memory.reclaim_all()?;
         }
         let make = |tx: &mut WriteTx<'_>| match &self.key {
             Some(key) => self.make_once(tx, key),

@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::books::evicting::EvictionSetting;
 use crate::books::rows::SpaceChange;
-use crate::error::{Error, Result, SpaceError};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::{Result, SpaceError};
 use crate::manager::MemManager;
 use crate::manager::objects::evict::Making;
 use crate::manager::objects::room::make_room;
@@ -206,24 +208,6 @@ impl MemManager {
             if evicted.available >= options.room {
                 return Ok(evicted);
             }
-        }
-    }
-
-    /// Runs a unit that needs room for `bytes`, and that says whether it has evicted something. Below a ceiling, one
-    /// transaction may not have room for the removal of all that has to go; then it goes in several, and the unit runs
-    /// again.
-    pub(in crate::manager) fn with_room<R>(
-        &self,
-        bytes: u64,
-        mut unit: impl FnMut(&mut bool) -> Result<R>,
-    ) -> Result<R> {
-        let mut evicts = false;
-        match unit(&mut evicts) {
-            Err(full @ Error::FileFull { .. }) if evicts => match self.evict(bytes) {
-                Ok(evicted) if evicted.objects > 0 => unit(&mut evicts),
-                _ => Err(full),
-            },
-            done => done,
         }
     }
 }

@@ -141,8 +141,8 @@ impl Options {
     ///
     /// With [`Policy::Lru`], [`Policy::Sieve`] and [`Policy::S3Fifo`] each read of an object counts as a use of it,
     /// and so does storing it again. It is noted in memory, and written with the next commit of this manager or a
-    /// clone, else within about a second, and when the last clone of the manager is dropped. A read never waits for that, it
-    /// makes no event, and where it cannot be written, it is not. Up to 65,536 objects are noted in between.
+    /// clone, else within about a second, and when the last clone of the manager is dropped. A read never waits for
+    /// that, it makes no event, and where it cannot be written, it is not. Up to 65,536 objects are noted in between.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
