@@ -199,8 +199,9 @@ impl FileLocation {
 /// Page cache of a writer, in KiB as a negative number. A batch that changes more spills to the
 /// log.
 pub(in crate::store) const WRITE_CACHE: i32 = -32 * 1024;
-/// Page cache of a writer while it streams a large object.
-pub(in crate::store) const STREAM_CACHE: i32 = -4 * 1024;
+/// Page cache of a writer while it streams a large object. A part of one fits, because what spills goes to the log page
+/// by page, and only what a commit writes is gathered.
+pub(in crate::store) const STREAM_CACHE: i32 = -12 * 1024;
 /// Page cache of a reader.
 const READ_CACHE: i32 = -32 * 1024;
 /// Pages in the log after which SQLite itself copies them into the file, within a commit. Only a
