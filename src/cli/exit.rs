@@ -185,6 +185,7 @@ fn advice(error: &Error) -> Option<&'static str> {
             "use --policy largest or oldest, or set it with `heapledger evict POLICY`"
         }
         Error::Space(SpaceError::BeingDropped { .. }) => "`heapledger drop-space` removes the rest",
+        Error::Space(SpaceError::OtherCeiling { .. }) => "`heapledger resize --max-file` changes it",
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { known, .. } if known.is_empty() => "`heapledger init` creates one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",

@@ -1,8 +1,10 @@
 //! What can go wrong with a space: others may have ended it, or it is not made for what is asked.
 
+use std::path::PathBuf;
+
 use crate::models::{Policy, Timestamp};
 
-/// Why a space cannot be used.
+/// Why a space, or the file that it is in, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpaceError {
@@ -36,6 +38,20 @@ pub enum SpaceError {
         /// The policy.
         policy: Policy,
     },
+    /// The file exists with another ceiling than it was to be opened with. Opening never changes it.
+    #[error("the ceiling of the file is {}, not {wanted}: {}", ceiling(*max_file), path.display())]
+    OtherCeiling {
+        /// The file.
+        path: PathBuf,
+        /// The ceiling that it has, in bytes, if any.
+        max_file: Option<u64>,
+        /// The one asked for, in bytes.
+        wanted: u64,
+    },
+}
+
+fn ceiling(max_file: Option<u64>) -> String {
+    max_file.map_or("none".to_owned(), |bytes| format!("{bytes} bytes"))
 }
 
 impl SpaceError {
@@ -50,6 +66,9 @@ impl SpaceError {
                 Some("use Policy::Largest or Policy::Oldest, or set it with MemManager::set_eviction")
             }
             Self::BeingDropped { .. } => Some("MemManager::drop_space removes the rest"),
+            Self::OtherCeiling { .. } => {
+                Some("open it without Options::max_file, or change it with MemManager::set_max_file")
+            }
         }
     }
 }

@@ -40,8 +40,6 @@ pub struct SpaceReport {
     pub wal_size: u64,
     /// Bytes of log at which nothing is written until it can start again.
     pub log_limit: u64,
-    /// Bytes of the file ÷ bytes stored; `None` when nothing is stored.
-    pub file_bytes_per_stored_byte: Option<f64>,
     /// The least that [`MemManager::collect_garbage`] gives back: the free pages.
     pub gc_bytes: u64,
     /// Empty blocks, whose rows it removes too; [`MemManager::plan_free`] without objects predicts
@@ -85,7 +83,6 @@ impl MemManager {
                 page_size: unsigned(page),
                 wal_size: files.log,
                 log_limit: self.inner.location.log_limit_below(disk.max_file),
-                file_bytes_per_stored_byte: (mem > 0).then(|| bytes as f64 / mem as f64),
                 gc_bytes: unsigned(free),
                 empty_blocks: classes.iter().map(|class| class.empty_blocks).sum(),
                 vacuum_bytes_estimated: unsigned(free) + unused,

@@ -1,6 +1,6 @@
 //! Setting the ceiling.
 
-use heapledger::{Bound, Error, Hold};
+use heapledger::{Bound, Error, Hold, SpaceError};
 use tempfile::tempdir;
 
 use super::watch::total;
@@ -25,9 +25,10 @@ fn a_new_heap_has_the_ceiling_it_was_made_with() {
     ] {
         let refused = options.open(&path).unwrap_err();
         assert!(
-            matches!(refused, Error::SpaceExists { .. }) && refused.to_string().contains(why),
+            matches!(refused, Error::Space(SpaceError::OtherCeiling { .. })) && refused.to_string().contains(why),
             "{refused}"
         );
+        assert!(refused.advice().is_some_and(|advice| advice.contains("set_max_file")));
     }
     assert_eq!(again.spaces().unwrap().len(), 2);
 }

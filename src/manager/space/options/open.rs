@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Options, Purpose};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SpaceError};
 use crate::geometry::Geometry;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
@@ -26,7 +26,8 @@ impl Options {
     /// # Errors
     /// - [`Error::NoFile`], [`Error::UnknownSpace`]: there is nothing to read, or nothing may be created;
     /// - [`Error::SpaceExists`]: the space exists with other sizes, or at all;
-    /// - [`Error::Space`]: the space is being dropped. What is left of it can be opened for reading;
+    /// - [`Error::Space`]: the space is being dropped, and what is left of it can be opened for reading; or the
+    ///   file exists with another ceiling;
     /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
     ///   of another format, and was left untouched;
     /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
@@ -217,15 +218,15 @@ impl Options {
         };
         let tx = &mut opening.read();
         let (found, spaces) = (tx.max_file()?, queries::spaces::all(tx)?);
-        let Some(first) = spaces.into_iter().next().filter(|_| found != Some(wanted)) else {
+        if spaces.is_empty() || found == Some(wanted) {
             return Ok(());
-        };
-        let found = found.map_or("none".into(), |bytes| format!("{bytes} bytes"));
-        Err(Error::SpaceExists {
-            space: first.name,
+        }
+        Err(SpaceError::OtherCeiling {
             path: opening.location().named().to_owned(),
-            why: format!("the ceiling of the file is {found}, not {wanted}"),
-        })
+            max_file: found,
+            wanted,
+        }
+        .into())
     }
 
     fn compare(&self, space: &MemRam, geometry: &Geometry, location: &Location) -> Result<()> {
