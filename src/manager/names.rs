@@ -106,6 +106,35 @@ impl MemManager {
         })
     }
 
+    /// A name with what it is bound to, when it expires, and its tags. `None` if it is unbound or has expired. It is
+    /// not a read that [refreshes](HoldWith::refresh_on_get) it. O(log n).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// use std::time::Duration;
+    ///
+    /// use heapledger::Hold;
+    ///
+    /// let draft = Hold::Name("draft").expires_in(Duration::from_secs(3600)).tag("job", "7");
+    /// memory.store("text", draft)?;
+    /// let draft = memory.name_info("draft")?.expect("it is bound");
+    /// assert_eq!((draft.size, draft.tags["job"].as_str()), (4, "7"));
+    /// assert!(draft.expires_at > Some(draft.bound_at));
+    /// assert_eq!(memory.name_info("dra")?, None);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn name_info(&self, name: &str) -> Result<Option<NameInfo>> {
+        self.settle_reads();
+        let (space, range) = (self.inner.space, NameRange::of(name));
+        let readers = &self.inner.readers;
+        let first = readers.single(|tx| queries::names::page(tx, space, &range, None, 1))?;
+        Ok(first.into_iter().find(|found| found.name == name))
+    }
+
     /// The names of those of these objects that have any, in alphabetical order. O(ids · log n), with few
     /// statements for many objects.
     ///

@@ -19,6 +19,25 @@ fn a_name_resolves_to_the_object_it_is_bound_to() {
 }
 
 #[test]
+fn a_name_is_looked_up_with_what_it_is_bound_to() {
+    let heap = Heap::new();
+    for name in ["a", "ab", "abc", "\u{10ffff}"] {
+        heap.store(name, Hold::Name(name).tag("spelled", name)).unwrap();
+    }
+    heap.unbind("ab").unwrap();
+    assert_eq!(heap.name_info("ab").unwrap(), None);
+    for name in ["", "A", "a'", "abcd", "\u{10ffff}\u{10ffff}"] {
+        assert_eq!(heap.name_info(name).unwrap(), None);
+    }
+    for name in heap.names_with_prefix("").map(Result::unwrap) {
+        assert_eq!(name.tags["spelled"], name.name);
+        assert_eq!(heap.name_info(&name.name).unwrap().as_ref(), Some(&name));
+    }
+    let other = quick().space("other").open(heap.address()).unwrap();
+    assert_eq!(other.name_info("a").unwrap(), None);
+}
+
+#[test]
 fn storing_under_a_name_takes_no_anonymous_hold() {
     let heap = Heap::new();
     let stored = heap.store(&42, Hold::Name("answer")).unwrap();

@@ -16,11 +16,14 @@ fn a_name_and_its_object_are_gone_at_their_moment() {
     let expires_at = heap.names(&id).unwrap()[0].expires_at.unwrap();
     assert_eq!(heap.object(&id).unwrap().expires_at, Some(expires_at));
     assert_eq!(heap.object_info(&id).unwrap().expires_at, Some(expires_at));
+    let name_info = || heap.name_info("session").unwrap();
+    assert_eq!(name_info().unwrap().expires_at, Some(expires_at));
 
     clock.advance(HOUR - MINUTE);
     assert_eq!(heap.resolve("session").unwrap(), Some(id));
     clock.advance(MINUTE);
     assert_eq!(heap.resolve("session").unwrap(), None);
+    assert_eq!(name_info(), None);
     assert_eq!(heap.get_by_name::<String>("session").unwrap(), None);
     assert!(!heap.contains(&id).unwrap());
     let is_gone = |error: Error| matches!(error, Error::NotStored { .. });
