@@ -140,7 +140,9 @@ pub use store::queries::objects::ObjectInfo;
 pub use store::queries::sparse::Occupant;
 pub use store::queries::tags::TagValue;
 pub use store::queries::usage::{Level, LevelUsage};
-pub use store::queries::written::SqlValue;
+#[doc(hidden)]
+pub use store::queries::written::find_sign;
+pub use store::queries::written::{SqlQuery, SqlValue};
 pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};

@@ -35,6 +35,7 @@ mod parity;
 mod placement;
 mod plan;
 mod plans;
+mod query;
 mod query_plans;
 mod read_only;
 mod repair;

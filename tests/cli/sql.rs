@@ -96,6 +96,24 @@ fn a_query_may_begin_with_a_comment() {
 }
 
 #[test]
+fn values_of_a_query_are_arguments() {
+    let cli = filled();
+    cli.ok(["set", "it's 007; ?", "\"text\""]);
+    let text = "SELECT name AS s, ? AS a, ? AS b, '?' AS c FROM names WHERE name = ? -- ?";
+    let printed = cli.ok(["sql", "--format", "csv", text, "-12", "007", "it's 007; ?"]);
+    assert_eq!(printed, "s,a,b,c\nit's 007; ?,-12,007,?\n");
+
+    for (query, expected) in [
+        ("SELECT ?", "the query has 1 `?`, but 2 values were given"),
+        ("SELECT ?; SELECT ?", "values are for one query"),
+        (".schema names", "values are for one query"),
+    ] {
+        let said = cli.fails(2, ["sql", query, "1", "2"]);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
 fn nothing_but_a_query_is_accepted() {
     let cli = filled();
     let before = cli.json(["stats"]);

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 
 use anyhow::{Result, anyhow, bail};
-use heapledger::{Error, MemManager};
+use heapledger::{Error, MemManager, SqlQuery, SqlValue};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -52,6 +52,7 @@ Examples:
   heapledger sql 'SELECT kind, count(*) FROM objects GROUP BY kind'
   heapledger sql @largest --format csv > largest.csv
   heapledger sql --list                         # @NAME for each of these
+  heapledger sql 'SELECT * FROM names WHERE name = ?' report.pdf
   heapledger sql '.schema ledger'
   echo 'SELECT 1; SELECT 2;' | heapledger sql
   heapledger sql --datasette > metadata.json    # for datasette -m"))]
@@ -60,6 +61,10 @@ pub struct Args {
     // It may begin with a comment, `-- why`.
     #[arg(value_name = "QUERY", conflicts_with_all = ["list", "datasette"], allow_hyphen_values = true)]
     query: Option<String>,
+
+    /// The values for each `?` of the query, in order; digits are a number, anything else is text
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    values: Vec<String>,
 
     /// List the queries that have a name
     #[arg(long)]
@@ -92,7 +97,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if let Some(told) = args
         .query
         .as_deref()
-        .filter(|query| query.trim_start().starts_with('.'))
+        .filter(|query| query.trim_start().starts_with('.') && args.values.is_empty())
     {
         tell(told.trim(), &mut format, context)?;
         return Ok(Outcome::Fine);
@@ -111,9 +116,10 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         ran: 0,
     };
     match &args.query {
+        Some(text) if !args.values.is_empty() => session.with_values(text, &args.values)?,
         Some(text) => session.all(text)?,
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
-            sql_prompt::run(|statement| session.one(statement))?
+            sql_prompt::run(|statement| session.one(statement, Vec::new()))?
         }
         None => {
             let mut text = String::new();
@@ -132,22 +138,42 @@ struct Session<'c> {
     ran: u64,
 }
 
+/// Only digits that are written as the number would be: `007` is text.
+fn value(written: &str) -> SqlValue {
+    let number = written.parse::<i64>().ok();
+    let number = number.filter(|number| number.to_string() == written);
+    number.map_or_else(|| written.into(), SqlValue::from)
+}
+
 impl Session<'_> {
+    /// Runs the only statement of a text with values.
+    fn with_values(&mut self, text: &str, values: &[String]) -> Result<()> {
+        let (statements, rest) = statements::split(text);
+        let rest = Some(rest).filter(|rest| !statements::is_blank(rest));
+        let mut statements = statements.into_iter().chain(rest);
+        match (statements.next(), statements.next()) {
+            (Some(query), None) if !query.trim_start().starts_with('.') => {
+                self.one(query, values.iter().map(|written| value(written)).collect())
+            }
+            _ => bail!("values are for one query, not for a command or for several queries"),
+        }
+    }
+
     /// Runs all statements of a text, the last of which needs no semicolon.
     fn all(&mut self, text: &str) -> Result<()> {
         let (statements, rest) = statements::split(text);
         for statement in statements {
-            self.one(statement)?;
+            self.one(statement, Vec::new())?;
         }
         if statements::is_blank(rest) {
             Ok(())
         } else {
-            self.one(rest)
+            self.one(rest, Vec::new())
         }
     }
 
     /// Runs a query, a query with a name, or a command with a dot.
-    fn one(&mut self, statement: &str) -> Result<()> {
+    fn one(&mut self, statement: &str, values: Vec<SqlValue>) -> Result<()> {
         let statement = statements::without_first_comments(statement).trim();
         if statement.starts_with('.') {
             return tell(statement, &mut self.format, self.context);
@@ -162,7 +188,8 @@ impl Session<'_> {
         }
         self.ran += 1;
         let memory = &self.memory;
-        let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(query, take);
+        let asked = values.into_iter().fold(SqlQuery::new(query), SqlQuery::bind);
+        let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(asked.clone(), take);
         let answered = output.records(&mut source);
         // What the database says about such a text is about the subquery that it was made.
         answered.map_err(|error| match (error.downcast_ref(), other_statement(query)) {

@@ -1,5 +1,7 @@
 //! Where a statement of SQL ends.
 
+use heapledger::find_sign;
+
 /// The statements of a text, without their semicolons, and what follows the last one. A command with a dot and the
 /// name of a query end with their line, too.
 pub fn split(text: &str) -> (Vec<&str>, &str) {
@@ -31,38 +33,6 @@ fn end(text: &str) -> Option<usize> {
         return command.find([';', '\n']).map(|end| start + end);
     }
     find_sign(text, |sign| sign == ';')
-}
-
-/// The place of the first sign that `is_meant`. Blanks, comments and what is inside quotes are passed over.
-fn find_sign(text: &str, is_meant: impl Fn(char) -> bool) -> Option<usize> {
-    let mut rest = text;
-    while let Some(sign) = rest.chars().next() {
-        let at = text.len() - rest.len();
-        let inside = match sign {
-            '\'' | '"' | '`' => after(rest, 1, sign.encode_utf8(&mut [0; 4])),
-            '[' => after(rest, 1, "]"),
-            '-' if rest.starts_with("--") => {
-                rest = after(rest, 2, "\n");
-                continue;
-            }
-            '/' if rest.starts_with("/*") => {
-                rest = after(rest, 2, "*/");
-                continue;
-            }
-            _ => rest.get(sign.len_utf8()..).unwrap_or_default(),
-        };
-        if !sign.is_whitespace() && is_meant(sign) {
-            return Some(at);
-        }
-        rest = inside;
-    }
-    None
-}
-
-/// The text after the first `end` from `from` on; nothing if there is none.
-fn after<'t>(text: &'t str, from: usize, end: &str) -> &'t str {
-    let text = text.get(from..).unwrap_or_default();
-    text.split_once(end).map_or("", |(_, rest)| rest)
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use crate::error::Result;
 #[cfg(doc)]
 use crate::error::{Error, ServerError};
 use crate::manager::MemManager;
-use crate::store::queries::written::{self, SqlValue};
+use crate::store::queries::written::{self, SqlQuery, SqlValue};
 
 impl MemManager {
     /// Passes each row of a query in SQL to `row`, with the names of its columns, until that breaks off, and
     /// returns the names. The tables and views are those of [docs/sql.md], with the rows of all spaces; all of
-    /// the query sees one commit. In constant memory.
+    /// the query sees one commit. In constant memory. A [`SqlQuery`] has values for the `?` in its text.
     ///
     /// It must be one query (`SELECT`, `WITH`, `VALUES`), or `EXPLAIN QUERY PLAN` of one (on a server `EXPLAIN`). It
     /// cannot change anything: it is run as a subquery, on a connection that only reads and loads no
@@ -42,12 +42,13 @@ impl MemManager {
     /// [`Error::Database`] if the text is not a query, or the query fails, which on a server also ends a
     /// [`Self::snapshot`] that it was asked of; [`ServerError::Lost`]; what [any call](MemManager#errors) fails
     /// with.
-    pub fn query(
+    pub fn query<'q>(
         &self,
-        text: &str,
+        query: impl Into<SqlQuery<'q>>,
         mut row: impl FnMut(&[String], Vec<SqlValue>) -> ControlFlow<()>,
     ) -> Result<Vec<String>> {
+        let query = query.into();
         let readers = &self.inner.readers;
-        readers.apart(|tx| tx.scanning(|tx| written::each_row(tx, text, &mut row)))
+        readers.apart(|tx| tx.scanning(|tx| written::each_row(tx, &query, &mut row)))
     }
 }

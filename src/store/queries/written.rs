@@ -4,9 +4,13 @@
 //! and no second statement. What a query could still change by calling functions is up to the connection: a file
 //! is `query_only` and loads no extensions, and on a server the transaction is `READ ONLY`.
 
+#[cfg(feature = "postgres")]
+mod server;
+mod signs;
+mod sql_query;
+
 use std::ops::ControlFlow;
 
-use diesel::backend::Backend;
 use diesel::connection::DefaultLoadingMode;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
@@ -15,44 +19,13 @@ use diesel::result::Error as Refusal;
 use diesel::row::{Field, Row};
 use diesel::sql_types::{BigInt, Binary, Double, Untyped};
 use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
-use serde::{Serialize, Serializer};
 
+pub use self::signs::find_sign;
+pub use self::sql_query::{SqlQuery, SqlValue};
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::read::{Age, ReadTx};
-
-/// A value in a row of [`MemManager::query`](crate::MemManager::query). It serialises to the value that JSON has
-/// for it, and bytes to text: their hexadecimal digits after `\x`.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum SqlValue {
-    /// NULL.
-    Null,
-    /// A flag, which only servers have.
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// Any other number.
-    Real(f64),
-    /// Text; what is not UTF-8 in it is replaced. On a server also the text of everything else, as of bytes
-    /// and times.
-    Text(String),
-    /// Bytes.
-    Bytes(Vec<u8>),
-}
-
-impl Serialize for SqlValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_none(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Integer(value) => serializer.serialize_i64(*value),
-            Self::Real(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Bytes(bytes) => serializer.collect_str(&format_args!("\\x{}", const_hex::encode(bytes))),
-        }
-    }
-}
+use crate::store::statement::Value;
 
 /// What to do with a row: its columns and its values.
 pub type Take<'t> = &'t mut dyn FnMut(&[String], Vec<SqlValue>) -> ControlFlow<()>;
@@ -60,7 +33,8 @@ pub type Take<'t> = &'t mut dyn FnMut(&[String], Vec<SqlValue>) -> ControlFlow<(
 type Fields = Vec<(String, SqlValue)>;
 
 /// Passes the rows of a query to `take`, and returns its columns.
-pub fn each_row(tx: &mut ReadTx<'_>, text: &str, take: Take<'_>) -> Result<Vec<String>> {
+pub fn each_row(tx: &mut ReadTx<'_>, query: &SqlQuery<'_>, take: Take<'_>) -> Result<Vec<String>> {
+    let SqlQuery { text, values } = query;
     let text = text.trim_end_matches(|sign: char| sign == ';' || sign.is_whitespace());
     let age = tx.age();
     let mut columns = Vec::new();
@@ -74,27 +48,30 @@ pub fn each_row(tx: &mut ReadTx<'_>, text: &str, take: Take<'_>) -> Result<Vec<S
     let explained = without_words(text, &["EXPLAIN", "QUERY", "PLAN"]);
     match tx.conn()? {
         Conn::Sqlite(conn) => {
-            let rows = match explained {
-                Some(query) => Written(format!("EXPLAIN QUERY PLAN SELECT * FROM (\n{query}\n)")),
-                None => Written(format!("SELECT * FROM (\n{text}\n)")),
+            let (before, query) = match explained {
+                Some(query) => ("EXPLAIN QUERY PLAN SELECT * FROM (\n", query),
+                None => ("SELECT * FROM (\n", text),
             };
+            let pieces = sql_query::split(query, values.len(), false)?;
+            let rows = Written::around(before, &pieces, "\n)", values);
             if let Err(refusal) = each_row_of_file(conn, rows, age, &mut pass)? {
-                return Err(failed(error_alone(conn, explained.unwrap_or(text)).unwrap_or(refusal)));
+                return Err(failed(error_alone(conn, &pieces, values).unwrap_or(refusal)));
             }
             if columns.is_empty() && explained.is_none() {
                 // A row without values, which there always is, has the names. The limit keeps the query from running
                 // again.
-                let one = format!("SELECT q.* FROM (SELECT 1) LEFT JOIN (SELECT * FROM (\n{text}\n) LIMIT 0) q");
-                let row = Written(one).get_result::<Named>(conn).map_err(failed)?;
+                let before = "SELECT q.* FROM (SELECT 1) LEFT JOIN (SELECT * FROM (\n";
+                let one = Written::around(before, &pieces, "\n) LIMIT 0) q", values);
+                let row = one.get_result::<Named>(conn).map_err(failed)?;
                 columns = row.0.into_iter().map(|(name, _)| name).collect();
             }
         }
         #[cfg(feature = "postgres")]
-        Conn::Postgres(conn) => server::each_row(conn, text, age, &mut pass)?,
+        Conn::Postgres(conn) => server::each_row(conn, text, values, age, &mut pass)?,
     }
     #[cfg(feature = "postgres")]
     if columns.is_empty() && tx.is_on_server() {
-        columns = server::columns(tx.conn()?, text)?;
+        columns = server::columns(tx.conn()?, text, values)?;
     }
     Ok(columns)
 }
@@ -102,7 +79,7 @@ pub fn each_row(tx: &mut ReadTx<'_>, text: &str, take: Take<'_>) -> Result<Vec<S
 /// Passes the rows of a statement to `pass`. The inner error is that of a text that is not a statement.
 fn each_row_of_file(
     conn: &mut SqliteConnection,
-    statement: Written,
+    statement: Written<'_>,
     age: Age,
     pass: &mut dyn FnMut(Fields) -> ControlFlow<()>,
 ) -> Result<QueryResult<()>> {
@@ -129,14 +106,14 @@ fn without_words<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
 }
 
 /// The error of SQLite about a query without what was written around it, which a message could name.
-fn error_alone(conn: &mut SqliteConnection, text: &str) -> Option<Refusal> {
+fn error_alone(conn: &mut SqliteConnection, pieces: &[&str], values: &[SqlValue]) -> Option<Refusal> {
     let is_query = ["SELECT", "WITH", "VALUES"]
         .iter()
-        .any(|word| without_words(text, &[word]).is_some());
+        .any(|word| without_words(pieces.first().unwrap_or(&""), &[word]).is_some());
     if !is_query {
         return None;
     }
-    let explained = Written(format!("EXPLAIN {text}"));
+    let explained = Written::around("EXPLAIN ", pieces, "", values);
     explained.load_iter::<Named, DefaultLoadingMode>(conn).err()
 }
 
@@ -158,27 +135,45 @@ fn failed(source: Refusal) -> Error {
     source.into()
 }
 
-/// A statement whose text is only known now.
-struct Written(String);
+/// A statement whose text is only known now: what is before the first value, and each value with what follows it.
+struct Written<'v> {
+    text: String,
+    values: Vec<(Value<'v>, String)>,
+}
 
-impl<DB: Backend> QueryFragment<DB> for Written {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+impl<'v> Written<'v> {
+    /// A query, in these pieces between its parameters, with something written around it.
+    fn around(before: &str, pieces: &[&str], after: &str, values: &'v [SqlValue]) -> Self {
+        let mut pieces = pieces.iter().map(|&piece| piece.to_owned());
+        let mut text = before.to_owned() + &pieces.next().unwrap_or_default();
+        let mut values: Vec<_> = values.iter().map(Value::from).zip(pieces).collect();
+        values.last_mut().map_or(&mut text, |(_, last)| last).push_str(after);
+        Self { text, values }
+    }
+}
+
+impl QueryFragment<Sqlite> for Written<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared();
-        out.push_sql(&self.0);
+        out.push_sql(&self.text);
+        for (value, text) in &self.values {
+            value.push(&mut out)?;
+            out.push_sql(text);
+        }
         Ok(())
     }
 }
 
-impl QueryId for Written {
+impl QueryId for Written<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for Written {
+impl Query for Written<'_> {
     type SqlType = Untyped;
 }
 
-impl RunQueryDsl<SqliteConnection> for Written {}
+impl RunQueryDsl<SqliteConnection> for Written<'_> {}
 
 /// A row of SQLite, where each value has its own type.
 struct Named(Fields);
@@ -208,168 +203,6 @@ impl FromSqlRow<Untyped, Sqlite> for Named {
             Ok((name, value))
         });
         fields.collect::<deserialize::Result<_>>().map(Self)
-    }
-}
-
-/// A server knows many more types than a program, so it writes each row as JSON.
-#[cfg(feature = "postgres")]
-mod server {
-    use std::collections::HashSet;
-    use std::fmt;
-
-    use diesel::pg::PgRowByRowLoadingMode;
-    use diesel::sql_types::{Nullable, Text};
-    use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-    use serde_json::Value;
-
-    use super::*;
-
-    /// What is written around a query.
-    const BEFORE: &str = "SELECT CAST(row_to_json(q) AS text) FROM (\n";
-    const AFTER: &str = "\n) q";
-
-    /// A statement that returns one column of text.
-    struct OneText(Written);
-
-    impl<DB: Backend> QueryFragment<DB> for OneText {
-        fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-            self.0.walk_ast(out)
-        }
-    }
-
-    impl QueryId for OneText {
-        type QueryId = ();
-        const HAS_STATIC_QUERY_ID: bool = false;
-    }
-
-    impl Query for OneText {
-        type SqlType = Nullable<Text>;
-    }
-
-    impl RunQueryDsl<PgConnection> for OneText {}
-
-    pub fn each_row(
-        conn: &mut PgConnection,
-        text: &str,
-        age: Age,
-        pass: &mut dyn FnMut(Fields) -> ControlFlow<()>,
-    ) -> Result<()> {
-        // Its rows are text already.
-        let is_plan = without_words(text, &["EXPLAIN"]).is_some();
-        let statement = match is_plan {
-            true => text.to_owned(),
-            false => format!("{BEFORE}{text}{AFTER}"),
-        };
-        let rows = OneText(Written(statement));
-        for row in rows
-            .load_iter::<Option<String>, PgRowByRowLoadingMode>(conn)
-            .map_err(|refusal| error_alone(refusal, text))?
-        {
-            age.check()?;
-            let row = row.map_err(failed)?.unwrap_or_else(|| "{}".to_owned());
-            let fields = match is_plan {
-                true => vec![("QUERY PLAN".to_owned(), SqlValue::Text(row))],
-                false => fields(&row)?,
-            };
-            if pass(fields).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The error about a query without what was written around it.
-    fn error_alone(refusal: Refusal, text: &str) -> Error {
-        let Refusal::DatabaseError(_, information) = &refusal else {
-            return failed(refusal);
-        };
-        let end = BEFORE.len() + text.chars().count();
-        let place = information
-            .statement_position()
-            .and_then(|place| usize::try_from(place).ok());
-        let said = match place {
-            Some(place) if place > end => "the query ends too early".to_owned(),
-            _ if information.message().contains(AFTER) => information.message().replace(AFTER, ""),
-            _ => return failed(refusal),
-        };
-        Error::Database {
-            what: "the database refused",
-            source: said.into(),
-        }
-    }
-
-    pub fn columns(conn: &mut Conn, text: &str) -> Result<Vec<String>> {
-        let Conn::Postgres(conn) = conn else {
-            return Ok(Vec::new());
-        };
-        // As for SQLite.
-        let statement = format!(
-            "SELECT CAST(row_to_json(r) AS text) FROM (SELECT q.* FROM (SELECT 1) one LEFT JOIN \
-             (SELECT * FROM (\n{text}\n) a LIMIT 0) q ON true) r"
-        );
-        let row: Option<String> = OneText(Written(statement)).get_result(conn).map_err(failed)?;
-        let fields = fields(row.as_deref().unwrap_or("{}"))?;
-        Ok(fields.into_iter().map(|(name, _)| name).collect())
-    }
-
-    /// The values in a row that a server has written as JSON. Columns of the same name get others, as those of
-    /// SQLite do.
-    fn fields(row: &str) -> Result<Fields> {
-        let InOrder(found) = serde_json::from_str(row).map_err(|error| Error::Database {
-            what: "the database has written a row that is not JSON",
-            source: error.into(),
-        })?;
-        let mut names = HashSet::new();
-        let fields = found.into_iter().map(|(name, value)| {
-            let others = (1..).map(|number| format!("{name}:{number}"));
-            let mut free = std::iter::once(name.clone()).chain(others);
-            let name = free.find(|name| names.insert(name.clone())).unwrap_or_default();
-            (name, SqlValue::from(value))
-        });
-        Ok(fields.collect())
-    }
-
-    impl From<Value> for SqlValue {
-        fn from(value: Value) -> Self {
-            match value {
-                Value::Null => Self::Null,
-                Value::Bool(value) => Self::Bool(value),
-                Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                    (Some(number), _) => Self::Integer(number),
-                    (None, Some(number)) => Self::Real(number),
-                    (None, None) => Self::Text(number.to_string()),
-                },
-                Value::String(text) => Self::Text(text),
-                other => Self::Text(other.to_string()),
-            }
-        }
-    }
-
-    /// The members of an object, in order and with repeated keys.
-    struct InOrder(Vec<(String, Value)>);
-
-    impl<'de> Deserialize<'de> for InOrder {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Members;
-
-            impl<'de> Visitor<'de> for Members {
-                type Value = InOrder;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("an object")
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InOrder, A::Error> {
-                    let mut members = Vec::new();
-                    while let Some(member) = map.next_entry()? {
-                        members.push(member);
-                    }
-                    Ok(InOrder(members))
-                }
-            }
-
-            deserializer.deserialize_map(Members)
-        }
     }
 }
 
