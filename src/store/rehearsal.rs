@@ -26,7 +26,7 @@ impl<'w> Rehearsal<'w> {
         self.writer.begin(Begin::Locked, self.deadline)?;
         let result = work(&mut WriteTx::new(self.writer))?;
         self.writer.finish()?;
-        self.writer.write_earlier()?;
+        self.writer.write_and_trim()?;
         Ok(result)
     }
 

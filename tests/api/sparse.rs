@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, files_only, pages, server};
-use heapledger::{ArenaId, Error, Geometry, Hold, ObjectId, SparseOptions};
+use heapledger::{ArenaId, Error, Geometry, History, Hold, ObjectId, SparseOptions};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -93,6 +93,34 @@ fn a_plan_without_objects_predicts_a_garbage_collection() {
     assert!(plan.empty_blocks > 0 && plan.free_file_bytes > 0, "{plan:?}");
     assert_eq!(plan.empty_blocks, plan.collected.blocks);
     assert_eq!(plan.collected, heap.collect_garbage().unwrap());
+}
+
+#[test]
+fn a_full_history_is_predicted_too() {
+    let heap = Heap::of(4 * MIB, Geometry::classic());
+    heap.set_history(History::keep_bytes(64 * KIB)).unwrap();
+    for round in 0..4 {
+        let ids: Vec<_> = (0..60)
+            .map(|seed| {
+                let content = content(1000 * round + seed, 1000 + seed * 900);
+                heap.allocate_bytes(&content).unwrap()
+            })
+            .collect();
+        for id in ids.iter().step_by(3) {
+            heap.free(id).unwrap();
+        }
+        let collected = heap.plan_free(&[]).unwrap().collected;
+        assert_eq!(collected, heap.collect_garbage().unwrap(), "round {round}");
+        let rest: Vec<_> = ids
+            .iter()
+            .skip(1)
+            .step_by(3)
+            .chain(ids.iter().skip(2).step_by(3))
+            .copied()
+            .collect();
+        free_as_planned(&heap, &rest);
+    }
+    assert_balanced(&heap);
 }
 
 #[test]

@@ -9,6 +9,12 @@ use crate::store::queries;
 use crate::store::queries::trim::{Due, Old};
 
 impl Writer {
+    /// Writes everything that is gathered, and what follows from it, in a transaction that goes on.
+    pub fn write_and_trim(&mut self) -> Result<()> {
+        self.write_earlier()?;
+        self.trim_history()
+    }
+
     /// Removes the oldest events if the history has become too large, as part of the transaction that
     /// has made it so, or if events would fill the reserve of a full file. O(log n + removed), where what
     /// is removed is about what was added.
