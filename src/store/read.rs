@@ -40,7 +40,7 @@ impl<'c> ReadTx<'c> {
     }
 
     /// The same read at another time.
-    pub(in crate::store) fn at(self, now: Timestamp) -> Self {
+    pub fn at(self, now: Timestamp) -> Self {
         let now = Some(now);
         Self { now, ..self }
     }

@@ -10,6 +10,7 @@ use super::conflicts::OnConflict;
 use super::copy_item::{CopiedSpace, occupied};
 use super::copy_space::SpaceCopy;
 use super::source::Source;
+use crate::clock;
 use crate::error::{Error, Result, ServerError, TransferError};
 use crate::manager::space::options::Purpose;
 use crate::manager::{Eviction, History, MemManager, Options, Phase};
@@ -290,11 +291,17 @@ impl Target<'_> {
         there: &MemManager,
         found: &mut dyn FnMut(Difference) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
+        // At one time: what has expired on the way is in neither.
+        let now = clock::now();
         source.read(|tx| {
+            let tx = &mut tx.reborrow().at(now);
             let mut original = Side { tx, space: space.id };
             let space = there.inner.space;
             let readers = &there.inner.readers;
-            readers.snapshot_once(|tx| compare(&mut original, &mut Side { tx, space }, found))
+            readers.snapshot_once(|tx| {
+                let tx = &mut tx.reborrow().at(now);
+                compare(&mut original, &mut Side { tx, space }, found)
+            })
         })
     }
 
@@ -340,9 +347,13 @@ impl Target<'_> {
         space: &MemRam,
         there: &MemManager,
     ) -> Result<Option<String>> {
-        let original = source.read(|tx| balance(&mut Side { tx, space: space.id }))?;
+        let now = clock::now();
+        let original = source.read(|tx| {
+            let tx = &mut tx.reborrow().at(now);
+            balance(&mut Side { tx, space: space.id })
+        })?;
         let copy = there.inner.readers.snapshot(|tx| {
-            let space = there.inner.space;
+            let (tx, space) = (&mut tx.reborrow().at(now), there.inner.space);
             balance(&mut Side { tx, space })
         })?;
         Ok(match (original, copy) {

@@ -1,6 +1,6 @@
 //! Exports and copies take expiry along, and leave out what has expired.
 
-use heapledger::{CopyOptions, Hold};
+use heapledger::{CopyOptions, Hold, Phase};
 
 use crate::common::{Heap, Place, assert_balanced, quick};
 use crate::{Clock, HOUR, MINUTE};
@@ -38,6 +38,25 @@ fn assert_same(clock: &Clock, heap: &Heap, other: &heapledger::MemManager) {
     assert_eq!(other.objects().count(), 1);
     other.collect_garbage().unwrap();
     assert_balanced(other);
+}
+
+#[test]
+fn what_expires_during_a_copy_is_in_neither() {
+    let clock = Clock::take();
+    let heap = filled(&clock);
+    let place = Place::emptied();
+    let mut is_first = true;
+    let mut late = |phase: Phase, _: u64, _: u64| {
+        if phase == Phase::Copying && std::mem::take(&mut is_first) {
+            clock.advance(HOUR);
+        }
+    };
+    let options = CopyOptions::default().target(quick());
+    heap.copy_to_with(place.address(), &options, &mut late).unwrap();
+    assert!(!is_first);
+    let copy = quick().open(place.address()).unwrap();
+    assert_eq!(copy.objects().count(), 1);
+    assert_balanced(&copy);
 }
 
 #[test]
