@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use heapledger::{Correction, Error, MemManager, MemRam, Options, Planner};
+use heapledger::{Correction, Error, MemManager, MemRam, Options, Planner, SpaceError};
 use serde::Serialize;
 
 use super::exit::{self, Outcome};
@@ -24,6 +24,8 @@ pub struct Context<'a> {
 
 /// Limit for a reason, in bytes.
 const MOST_REASON: usize = 1024;
+/// How often a change that can be made in any space looks for another one, because that one is dropped.
+const TRIES_BESIDE: usize = 20;
 
 impl<'a> Context<'a> {
     pub fn new(globals: &'a Globals) -> Result<Self> {
@@ -179,7 +181,7 @@ impl<'a> Context<'a> {
 
     /// Opens a space for changes for a command that is not about this one: that of `--space`, or another one if
     /// it is not there or is being dropped. `None` if there is none.
-    pub fn change_any(&self) -> Result<Option<MemManager>> {
+    fn change_any(&self) -> Result<Option<MemManager>> {
         self.db.may_write()?;
         let Some(memory) = self.follow_any()? else {
             return Ok(None);
@@ -192,6 +194,23 @@ impl<'a> Context<'a> {
             .or(spaces.first());
         let open = |space: &MemRam| self.options().space(&space.name).open(self.db());
         Ok(space.map(open).transpose()?.map(|memory| self.because(memory)))
+    }
+
+    /// Runs a change that is not about this space, but about the one with this name, in any space: in another one if
+    /// others drop it meanwhile. `None` if there is none.
+    pub fn change_beside<R>(
+        &self,
+        name: &str,
+        mut change: impl FnMut(&MemManager) -> heapledger::Result<R>,
+    ) -> Result<Option<R>> {
+        let mut once = || Ok(self.change_any()?.map(|memory| change(&memory)).transpose()?);
+        for _ in 0..TRIES_BESIDE {
+            match once() {
+                Err(error) if is_gone_beside(&error, name) => {}
+                done => return done,
+            }
+        }
+        once()
     }
 
     /// Recreates parts of the schema that others dropped or altered. No other command opens such a
@@ -288,5 +307,16 @@ impl<'a> Context<'a> {
         bail!(
             "there is no {missing}, and only the space main is created automatically; create {space} with --create or init"
         )
+    }
+}
+
+/// Whether a change failed because of a space that was dropped meanwhile, other than the one with this name.
+fn is_gone_beside(error: &anyhow::Error, name: &str) -> bool {
+    match error.downcast_ref() {
+        Some(
+            Error::UnknownSpace { space, .. }
+            | Error::Space(SpaceError::Dropped { space, .. } | SpaceError::BeingDropped { space, .. }),
+        ) => space != name,
+        _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! `heapledger drop-space`
 
 use anyhow::{Result, bail};
-use heapledger::DroppedSpace;
+use heapledger::{DroppedSpace, MemManager};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -61,10 +61,9 @@ fn spare_content(name: &str, context: &Context<'_>) -> Result<()> {
 }
 
 fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
-    match context.change_any()? {
-        Some(memory) => Ok(progress::phases("dropping", |phase| {
-            memory.drop_space_with(name, phase)
-        })?),
+    let drop = |memory: &MemManager| progress::phases("dropping", |phase| memory.drop_space_with(name, phase));
+    match context.change_beside(name, drop)? {
+        Some(dropped) => Ok(dropped),
         // The only one may be half gone.
         None => {
             context.any()?;

@@ -1,6 +1,7 @@
 //! `heapledger rename-space`
 
 use anyhow::{Result, bail};
+use heapledger::MemManager;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -24,10 +25,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let Some(memory) = context.change_any()? else {
+    let rename = |memory: &MemManager| memory.rename_space(&args.old, &args.new);
+    let Some(space) = context.change_beside(&args.old, rename)? else {
         bail!("{} has no space that can be renamed", context.shown());
     };
-    let space = memory.rename_space(&args.old, &args.new)?;
     context.answer(&space, |out| {
         writeln!(out, "space {} is {} now", printable(&args.old), printable(&space.name))
     })
