@@ -80,6 +80,7 @@ fn assert_queries_answer(queries: &[String], least: usize) {
         heap.allocate_bytes(&content(number, 3000)).unwrap();
     }
     heap.set("a name", "text").unwrap();
+    heap.set("a name of the same", "text").unwrap();
     let day = std::time::Duration::from_secs(24 * 3600);
     heap.store(
         "gone tomorrow",

@@ -103,6 +103,9 @@ fn values_of_a_query_are_arguments() {
     let printed = cli.ok(["sql", "--format", "csv", text, "-12", "007", "it's 007; ?"]);
     assert_eq!(printed, "s,a,b,c\nit's 007; ?,-12,007,?\n");
 
+    let last = cli.ok(["sql", "SELECT ? AS a, ? AS b", "x", "--format", "csv", "--", "--bytes"]);
+    assert_eq!(last, "a,b\nx,--bytes\n");
+
     for (query, expected) in [
         ("SELECT ?", "the query has 1 `?`, but 2 values were given"),
         ("SELECT ?; SELECT ?", "values are for one query"),

@@ -46,7 +46,9 @@ ends with a semicolon. The tables and views have the rows of all spaces. Nothing
 changed: only queries are accepted (SELECT, WITH, VALUES, EXPLAIN QUERY PLAN).
 
 ", dot_commands!("  "), "
-Bytes are shown as their hexadecimal digits after \\x.
+Bytes are shown as their hexadecimal digits after \\x. With --format json each query prints
+an array of its own. A VALUE of digits is a number: write CAST(? AS TEXT) to find it as text,
+and -- before values that begin with a dash.
 
 Examples:
   heapledger sql 'SELECT kind, count(*) FROM objects GROUP BY kind'
@@ -62,8 +64,9 @@ pub struct Args {
     #[arg(value_name = "QUERY", conflicts_with_all = ["list", "datasette"], allow_hyphen_values = true)]
     query: Option<String>,
 
-    /// The values for each `?` of the query, in order; digits are a number, anything else is text
-    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    /// A value for each `?` of the query, in order; digits are a number, anything else is text
+    // Only numbers, so that options may come last; others follow `--`.
+    #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     values: Vec<String>,
 
     /// List the queries that have a name

@@ -245,6 +245,17 @@ impl From<&Refusal> for Refused {
     }
 }
 
+impl Refused {
+    /// Together with an earlier one.
+    pub(super) fn and_before(self, earlier: Self) -> Self {
+        Self {
+            count: self.count.saturating_add(earlier.count),
+            at: earlier.at,
+            ..self
+        }
+    }
+}
+
 impl From<SizeClassTotals> for ClassStats {
     fn from(totals: SizeClassTotals) -> Self {
         Self {

@@ -198,8 +198,14 @@ pub fn newest_refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Known
 
 /// The newest refusal, if it is one of the newest events of a space.
 pub fn last_refusal(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Refusal>> {
-    let mut newest = newest_rows(tx, space)?.into_iter();
-    Ok(newest.find(|event| event.kind == EventKind::Refusal))
+    Ok(refusals(tx, space)?.into_iter().next())
+}
+
+/// The refusals among the newest events of a space, newest first.
+pub fn refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Refusal>> {
+    let mut newest = newest_rows(tx, space)?;
+    newest.retain(|event| event.kind == EventKind::Refusal);
+    Ok(newest)
 }
 
 /// The newest rows, of which only refusals are of interest, newest first.

@@ -288,4 +288,11 @@ fn doctor_finds_owners_that_are_full_or_over_a_soft_limit() {
         refused.sentence,
         "A quota refused an object in the last day, 1 time; it needed 50 B."
     );
+    // Refusals of others are other events.
+    let larger = content(4, 2 << 20);
+    heap.store_bytes(&larger, bob(Hold::Name("d"))).unwrap_err();
+    heap.store_bytes(&larger, bob(Hold::Name("d"))).unwrap_err();
+    let findings = heap.doctor().unwrap();
+    let refused = findings.iter().find(|finding| finding.code == "refused").unwrap();
+    assert_eq!(refused.figures["refused_times"].to_string(), "3");
 }

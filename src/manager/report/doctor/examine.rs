@@ -107,10 +107,11 @@ impl MemManager {
                 empty_arenas: diagnosis::empty_arenas(tx, space)?,
                 nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
                 evicted: None,
-                refused: queries::events::last_refusal(tx, space)?
-                    .as_ref()
+                refused: queries::events::refusals(tx, space)?
+                    .iter()
                     .map(Refused::from)
-                    .filter(|refused| refused.last_at >= now - LATELY),
+                    .filter(|refused| refused.last_at >= now - LATELY)
+                    .reduce(Refused::and_before),
                 quotas: match memram.quotas {
                     0 => Vec::new(),
                     _ => queries::quotas::all(tx, space)?,

@@ -120,7 +120,7 @@ fn refused(examined: &Examined) -> Option<Finding> {
     let text = if refused.by_quota && refused.count == 1 {
         "A quota refused an object in the last day, {refused_times|time}; it needed {refused_bytes}."
     } else if refused.by_quota {
-        // Repeated refusals are one event, which tells only of the last one whether it was by a quota.
+        // Only of the last one it is known: repeated refusals are one event.
         "An object was refused in the last day, {refused_times|time}, the last time by a quota; it needed {refused_bytes}."
     } else {
         figures.push(("available", Figure::Bytes(examined.memram.available())));
