@@ -277,6 +277,11 @@ impl<'a> Context<'a> {
         Ok(memory)
     }
 
+    /// The text of `--reason`.
+    pub fn reason(&self) -> Option<&str> {
+        self.globals.reason.as_deref()
+    }
+
     /// The same heap, whose writes are recorded with the reason of `--reason`.
     pub fn because(&self, memory: MemManager) -> MemManager {
         match &self.globals.reason {

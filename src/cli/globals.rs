@@ -35,7 +35,8 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "LEVEL", value_parser = durability())]
     pub durability: Option<Durability>,
 
-    /// The reason to record in the history; HEAPLEDGER_ACTOR sets the actor
+    /// The reason to record in the history; HEAPLEDGER_ACTOR sets the actor. `log` and `watch` show
+    /// only events with it
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
 

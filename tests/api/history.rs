@@ -452,6 +452,18 @@ fn an_event_records_actor_and_reason() {
         ("allocate", None, None),
     ];
     assert_eq!(told, expected);
+
+    let of = |filter: EventFilter| -> Vec<_> {
+        let events = memory.events(filter).map(Result::unwrap);
+        events.map(|event| event.kind.as_str()).collect()
+    };
+    assert_eq!(of(EventFilter::default().reason("nightly run")), ["allocate"]);
+    assert_eq!(
+        of(EventFilter::default().reason("too large").actor("importer")),
+        ["refusal"]
+    );
+    let newest = memory.newest_events(&EventFilter::default().reason("nightly"), 5);
+    assert_eq!(newest.unwrap(), []);
 }
 
 #[test]

@@ -28,6 +28,15 @@ fn kinds(events: &Value) -> Vec<&str> {
     events.map(|event| event["kind"].as_str().unwrap()).collect()
 }
 
+#[test]
+fn the_log_shows_what_was_done_for_a_reason() {
+    let cli = some();
+    cli.ok(["set", "note", "x", "--reason", "spring cleaning"]);
+    let log = cli.json(["log", "--reason", "spring cleaning"]);
+    assert_eq!(kinds(&log), ["allocate", "bind"]);
+    assert_eq!(cli.json(["log", "--reason", "spring"]), Value::Array(Vec::new()));
+}
+
 fn last_of(cli: &Cli, kind: &str) -> String {
     let events = cli.json(["log", "--kind", kind]);
     events.as_array().unwrap().last().unwrap()["id"].to_string()

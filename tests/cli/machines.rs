@@ -213,7 +213,10 @@ fn watch_continues_where_it_stopped() {
     let mut lines = watch.lines();
     let kinds: Vec<_> = lines.by_ref().take(3).map(|event| event["kind"].clone()).collect();
     assert_eq!(kinds, ["opening", "allocate", "bind"]);
-    cli.ok(["set", "b", "two"]);
+    let mut watch_reason = Running::of(&cli, &["watch", "--after", "0", "--reason", "a test"]);
+    cli.ok(["set", "b", "two", "--reason", "a test"]);
+    assert_eq!(watch_reason.lines().next().unwrap()["reason"], "a test");
+    drop(watch_reason);
     let allocated = lines.next().unwrap();
     assert_eq!(
         (&allocated["kind"], &allocated["space"]),

@@ -21,6 +21,7 @@ use crate::cli::streams;
 Examples:
   heapledger log --limit 20
   heapledger log --since 2h --kind refusal
+  heapledger log --reason cleanup         # only what had this --reason
   heapledger log --object greeting        # all that happened to it
   heapledger log --name greeting          # all objects that it has meant
   heapledger log --follow --format ndjson | jq 'select(.kind == \"free\")'")]
@@ -68,7 +69,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     let memory = context.follow()?;
     let now = memory.snapshot()?;
-    let filter = args.filter(&now)?;
+    let filter = args.filter(&now, context.reason())?;
     if let Some(note) = args.before_the_opening(&now)? {
         exit::note(&note);
     }
@@ -132,7 +133,7 @@ impl Args {
         Ok(is_asked_for.then(|| format!("the history begins with event {id} at {at}; earlier events were removed")))
     }
 
-    fn filter(&self, memory: &MemManager) -> Result<EventFilter> {
+    fn filter(&self, memory: &MemManager, reason: Option<&str>) -> Result<EventFilter> {
         let object = self.object.as_deref().map(|object| memory.find_ever(object));
         let mut filter = EventFilter::default()
             .object(object.transpose()?)
@@ -141,6 +142,7 @@ impl Args {
             .until(self.until)
             .kinds(self.kind.iter().copied());
         filter.actor.clone_from(&self.actor);
+        filter.reason = reason.map(str::to_owned);
         Ok(filter)
     }
 }

@@ -50,7 +50,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             newest.id.n()
         );
     }
-    let filter = EventFilter::default().after(after).kinds(args.kind.iter().copied());
+    let mut filter = EventFilter::default().after(after).kinds(args.kind.iter().copied());
+    filter.reason = context.reason().map(str::to_owned);
     let mut output = Output::new(Format::Ndjson, context.sizes());
     follow(&memory, filter, &mut output.list())?;
     Ok(Outcome::Fine)

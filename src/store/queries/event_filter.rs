@@ -17,6 +17,8 @@ pub struct EventFilter {
     pub kinds: Vec<EventKind>,
     /// By this actor.
     pub actor: Option<String>,
+    /// For this reason.
+    pub reason: Option<String>,
     /// About this name, whatever object it was bound to.
     pub name: Option<String>,
     /// After this event.
@@ -56,6 +58,13 @@ impl EventFilter {
     #[must_use]
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
+        self
+    }
+
+    /// Events for this reason, which [`MemManager::because`](crate::MemManager::because) records.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 

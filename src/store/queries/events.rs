@@ -72,6 +72,9 @@ macro_rules! of_rows {
         if let Some(actor) = &$filter.actor {
             $query = $query.filter($table::actor.eq(actor));
         }
+        if let Some(reason) = &$filter.reason {
+            $query = $query.filter($table::reason.eq(reason));
+        }
         if let Some(name) = &$filter.name {
             $query = $query.filter($table::name.eq(name));
         }
