@@ -41,7 +41,7 @@ impl From<Outcome> for ExitCode {
 /// 1 if something was not found, 3 if the budget of the space refuses, 4 if a plan is stale, 2 for all
 /// other errors.
 pub fn status(error: &anyhow::Error) -> ExitCode {
-    let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    let cause = error.chain().find_map(of_library);
     ExitCode::from(match cause {
         Some(
             Error::NotStored { .. }
@@ -59,6 +59,12 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
     })
 }
 
+/// The error of the library that a cause is, or has inside as an error of a reader.
+fn of_library<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+    let inside = || cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
+    cause.downcast_ref().or_else(inside)
+}
+
 /// Whether the reader of the output closed it, as `head` does.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
@@ -69,7 +75,7 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 pub fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
-        let text = match (cause.downcast_ref(), cause.downcast_ref()) {
+        let text = match (of_library(cause), cause.downcast_ref()) {
             (Some(error), _) => in_words(error),
             (_, Some(error)) => without_temporary_name(error),
             _ => cause.to_string(),

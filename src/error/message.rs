@@ -295,8 +295,10 @@ impl Error {
                 "{} is in use: nothing was changed; end the programs that have it open and try again",
                 path.display()
             ),
-            Self::DiskFull => f.write_str("the disk is full: nothing was changed; make room on it and try again"),
-            Self::DiskFailed { why } => write!(f, "the disk failed: {why}; nothing was changed"),
+            Self::DiskFull => {
+                f.write_str("the disk is full, and the transaction was undone; make room on it and try again")
+            }
+            Self::DiskFailed { why } => write!(f, "the disk failed: {why}; the transaction was undone"),
             Self::HistoryOff { space } => write!(f, "space {space} has no history"),
             Self::OutsideHistory { moment, why } => {
                 write!(f, "{moment} is outside the history: {why}")

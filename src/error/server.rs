@@ -26,7 +26,7 @@ pub enum ServerError {
     },
     /// The connection was lost. If it was lost at a commit, it has been made sure that nothing was
     /// committed.
-    #[error("the connection to {server} was lost; nothing was changed")]
+    #[error("the connection to {server} was lost, and the transaction was undone")]
     Lost {
         /// The address.
         server: String,
@@ -60,13 +60,13 @@ pub enum ServerError {
         what: String,
     },
     /// The server is a standby, or for another reason executes only what reads.
-    #[error("the server of {server} only reads, as a standby does; nothing was changed")]
+    #[error("{server} only reads, as a standby does; nothing was changed")]
     Standby {
         /// The address.
         server: String,
     },
     /// A disk of the server is full.
-    #[error("a disk of the server of {server} is full: {why}; nothing was changed")]
+    #[error("a disk of {server} is full: {why}; the transaction was undone")]
     Full {
         /// The address.
         server: String,
@@ -132,14 +132,14 @@ pub enum ServerError {
         instead: &'static str,
     },
     /// Others wrote the same rows at the same time; the server ended this transaction to resolve it.
-    #[error("others were changing the same rows: {why}; nothing was changed")]
+    #[error("others were changing the same rows: {why}; the transaction was undone")]
     Conflict {
         /// What the server says.
         why: String,
     },
     /// The statement was cancelled: by an administrator, or because it took longer than the
     /// `statement_timeout` of the role or the server.
-    #[error("the server cancelled the statement: {why}; nothing was changed")]
+    #[error("the server cancelled the statement: {why}; the transaction was undone")]
     Cancelled {
         /// What the server says.
         why: String,

@@ -99,7 +99,10 @@ fn an_error_names_the_server_wherever_it_occurs() {
     let lost = [
         heap.batch(|batch| {
             end_all();
-            batch.get_by_name::<i64>("answer")
+            let found = batch.get_by_name::<i64>("answer");
+            let inside = found.as_ref().unwrap_err().to_string();
+            assert!(inside.starts_with("the connection to the server was lost"), "{inside}");
+            found
         }),
         heap.batch(|batch| {
             end_all();

@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return tree(args, object, &memory, context);
     }
     let id = memory.find(object)?;
-    note_read(&memory, object, &id, context);
+    note_read(&memory, object, &id, context)?;
     match args.file() {
         Some(path) => progress::bytes("reading", |bytes| memory.save_with(&id, path, bytes)).map(drop)?,
         None => to_stdout(&memory, id)?,
@@ -89,21 +89,28 @@ fn tree(args: &Args, prefix: &str, memory: &MemManager, context: &Context<'_>) -
 
 /// Lets a space that evicts by use know of the read, and the hold that it refreshes, unless somebody else is
 /// writing, or nobody may write.
-fn note_read(memory: &MemManager, text: &str, id: &ObjectId, context: &Context<'_>) {
-    let goes_by_use = memory
-        .memram()
-        .is_ok_and(|space| space.evict.is_some_and(Policy::is_by_use));
-    let held = match memory.resolve(text) {
-        Ok(Some(named)) if named == *id => Held::Name(text),
+fn note_read(memory: &MemManager, text: &str, id: &ObjectId, context: &Context<'_>) -> Result<()> {
+    let evicts = memory.memram().map(|space| space.evict);
+    let goes_by_use = unless_damaged(evicts)?.is_some_and(Policy::is_by_use);
+    let held = match unless_damaged(memory.resolve(text))? {
+        Some(named) if named == *id => Held::Name(text),
         _ => Held::Anonymous(id),
     };
-    let is_refreshed = memory.is_refreshed_on_get(held).unwrap_or(false);
-    if (goes_by_use || is_refreshed)
+    if (goes_by_use || unless_damaged(memory.is_refreshed_on_get(held))?)
         && let Ok(memory) = context.change_if_idle()
     {
         memory.note_use(id);
         // Otherwise it is gone by now.
         let _ = memory.note_get(held);
+    }
+    Ok(())
+}
+
+/// What is damaged elsewhere does not keep content from being read. After an error of a server, nothing can be.
+fn unless_damaged<R: Default>(read: Result<R, Error>) -> Result<R, Error> {
+    match read {
+        Err(error @ (Error::Busy { .. } | Error::Server(_))) => Err(error),
+        read => Ok(read.unwrap_or_default()),
     }
 }
 

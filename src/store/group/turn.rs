@@ -24,6 +24,7 @@ impl Turn {
         self.tried = if self.writer.is_open() { self.tried + 1 } else { 1 };
         let begun = self.writer.begin(how, deadline);
         if let Err(error) = begun {
+            let error = self.writer.engine.explain(error);
             if !self.writer.is_open() {
                 // The waiting units have lost their transaction.
                 self.end(Err(error.again()));
@@ -35,7 +36,7 @@ impl Turn {
         let failed = match done {
             Ok(Ok(result)) => match self.writer.finish() {
                 Ok(()) => return Ok(result),
-                Err(error) => Failed::Error(error),
+                Err(error) => Failed::Error(self.writer.engine.explain(error)),
             },
             // What it saw may have been outdated.
             Ok(Err(_)) if self.writer.engine.is_lazy() => Failed::Error(ServerError::Outdated.into()),
@@ -60,6 +61,7 @@ impl Turn {
         self.company = self.writer.done;
         let timed = Timed::commit(self.writer.done);
         let result = self.writer.commit();
+        let result = result.map_err(|error| self.writer.engine.explain(error));
         timed.end(result.is_ok());
         self.end(match &result {
             Ok(()) => Ok(()),

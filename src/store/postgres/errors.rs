@@ -8,7 +8,7 @@ use crate::error::{Error, ServerError};
 /// In the message of the error that a connection raises if another one has set its session up.
 const SHARED: &str = "heapledger.session is set";
 
-/// Translates an error that only a server gives, if it is one. The caller fills in the address.
+/// Translates an error that only a server gives, if it is one. [`ServerLocation::name_in`] fills in the address.
 ///
 /// Diesel keeps the class of some errors only, so the others are known by their English texts, or by their
 /// form. A connection asks for English, but only a role that may set `lc_messages` gets it; otherwise
@@ -18,7 +18,7 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
         return None;
     };
     let said = information.message();
-    let server = String::new();
+    let server = "the server".to_owned();
     let why = said.to_owned();
     let has = |text: &str| said.contains(text);
     // Which sessions wait for each other takes several lines, and nothing else does.

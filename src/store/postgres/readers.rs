@@ -126,7 +126,8 @@ impl ServerReaders {
         (frozen, placement): &(Frozen, Option<Placement>),
         read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        let found = self.named(frozen.with(read))?;
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
+        let found = self.named(frozen.with(read).map_err(|error| deadline.stamp(error)))?;
         if placement.is_none() {
             return Ok(found);
         }
