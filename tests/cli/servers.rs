@@ -224,3 +224,49 @@ fn what_is_about_files_says_what_to_use_on_a_server() {
     assert_eq!(cli.ok(["get", "answer"]), "42");
     assert_eq!(cli.names(), ["copy.db"]);
 }
+
+#[test]
+fn a_read_that_waits_for_a_lock_says_how_long_and_what_to_do() {
+    if !on_server() {
+        return;
+    }
+    let cli = Cli::new();
+    cli.ok(["set", "a", "1"]);
+    let id = cli.json(["show", "a"])["object_id"].as_str().unwrap().to_owned();
+    let other = cli.sql();
+    for (table, reference) in [("names", id.as_str()), ("ledger", "a")] {
+        other.execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"));
+        let error = cli.fails(2, ["get", reference, "--busy-timeout", "300ms"]);
+        other.execute("ROLLBACK");
+        let waited = error.split(" ms").next().unwrap().rsplit(' ').next().unwrap();
+        assert!(waited.replace(',', "").parse::<u64>().unwrap() >= 300, "{error}");
+        assert!(error.ends_with("or wait longer with --busy-timeout"), "{error}");
+    }
+}
+
+#[test]
+fn a_query_is_read_as_the_server_reads_it() {
+    if !on_server() {
+        return;
+    }
+    let cli = Cli::new();
+    cli.ok(["set", "a", "1"]);
+    for (query, expected) in [
+        ("SELECT (ARRAY[?])[1] AS x", "5"),
+        ("SELECT E'it\\'s; ' || ? AS x", "it's; 5"),
+        ("SELECT $$a?b'$$ || ? AS x", "a?b'5"),
+        ("/* a /* b */ ; */ SELECT ? || '' AS x", "5"),
+    ] {
+        let rows = cli.json(["sql", query, "5"]);
+        let found = rows[0]["x"]
+            .as_str()
+            .map_or_else(|| rows[0]["x"].to_string(), str::to_owned);
+        assert_eq!(found, expected, "{query}");
+    }
+    assert_eq!(cli.json(["sql", "SELECT $$a?1;$$ AS x"])[0]["x"], "a?1;");
+    let forgotten = cli.fails(2, ["sql", "SELECT id FROM memram WHERE id > ? ORDER BY 1"]);
+    assert!(
+        forgotten.ends_with("the query has 1 `?`, but 0 values were given"),
+        "{forgotten}"
+    );
+}

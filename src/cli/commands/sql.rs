@@ -122,7 +122,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Some(text) if !args.values.is_empty() => session.with_values(text, &args.values)?,
         Some(text) => session.all(text)?,
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
-            sql_prompt::run(|statement| session.one(statement, Vec::new()))?
+            sql_prompt::run(context.is_on_server(), |statement| session.one(statement, Vec::new()))?
         }
         None => {
             let mut text = String::new();
@@ -151,8 +151,8 @@ fn value(written: &str) -> SqlValue {
 impl Session<'_> {
     /// Runs the only statement of a text with values.
     fn with_values(&mut self, text: &str, values: &[String]) -> Result<()> {
-        let (statements, rest) = statements::split(text);
-        let rest = Some(rest).filter(|rest| !statements::is_blank(rest));
+        let (statements, rest) = statements::split(text, self.context.is_on_server());
+        let rest = Some(rest).filter(|rest| !statements::is_blank(rest, self.context.is_on_server()));
         let mut statements = statements.into_iter().chain(rest);
         match (statements.next(), statements.next()) {
             (Some(query), None) if !query.trim_start().starts_with('.') => {
@@ -164,11 +164,11 @@ impl Session<'_> {
 
     /// Runs all statements of a text, the last of which needs no semicolon.
     fn all(&mut self, text: &str) -> Result<()> {
-        let (statements, rest) = statements::split(text);
+        let (statements, rest) = statements::split(text, self.context.is_on_server());
         for statement in statements {
             self.one(statement, Vec::new())?;
         }
-        if statements::is_blank(rest) {
+        if statements::is_blank(rest, self.context.is_on_server()) {
             Ok(())
         } else {
             self.one(rest, Vec::new())
@@ -177,7 +177,7 @@ impl Session<'_> {
 
     /// Runs a query, a query with a name, or a command with a dot.
     fn one(&mut self, statement: &str, values: Vec<SqlValue>) -> Result<()> {
-        let statement = statements::without_first_comments(statement).trim();
+        let statement = statements::without_first_comments(statement, self.context.is_on_server()).trim();
         if statement.starts_with('.') {
             return tell(statement, &mut self.format, self.context);
         }
@@ -195,18 +195,23 @@ impl Session<'_> {
         let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(asked.clone(), take);
         let answered = output.records(&mut source);
         // What the database says about such a text is about the subquery that it was made.
-        answered.map_err(|error| match (error.downcast_ref(), other_statement(query)) {
-            (Some(Error::Database { .. }), Some(word)) => {
-                anyhow!("only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN; not {word}")
+        answered.map_err(|error| {
+            match (
+                error.downcast_ref(),
+                other_statement(query, self.context.is_on_server()),
+            ) {
+                (Some(Error::Database { .. }), Some(word)) => {
+                    anyhow!("only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN; not {word}")
+                }
+                _ => error,
             }
-            _ => error,
         })
     }
 }
 
 /// The first word of a text that was not meant as a query, to explain why it was refused.
-fn other_statement(text: &str) -> Option<&str> {
-    let text = statements::without_first_comments(text);
+fn other_statement(text: &str, on_server: bool) -> Option<&str> {
+    let text = statements::without_first_comments(text, on_server);
     let first = text.trim_start_matches('(').split_whitespace().next()?;
     let is_query = ["SELECT", "WITH", "VALUES", "EXPLAIN"]
         .iter()

@@ -16,7 +16,7 @@ use crate::cli::reference;
 const COMMANDS: [&str; 7] = [".tables", ".schema", ".help", ".queries", ".show", ".format", ".quit"];
 
 /// Asks for statements and passes each to `one`, until the end of the input. One that fails does not end it.
-pub fn run(mut one: impl FnMut(&str) -> Result<()>) -> Result<()> {
+pub fn run(on_server: bool, mut one: impl FnMut(&str) -> Result<()>) -> Result<()> {
     let mut editor = Editor::<Words, DefaultHistory>::new()?;
     editor.set_helper(Some(Words::known()));
     exit::note("queries end with a semicolon; .help lists what else there is");
@@ -40,7 +40,7 @@ pub fn run(mut one: impl FnMut(&str) -> Result<()>) -> Result<()> {
         if text.starts_with(['.', '@']) && !text.contains(';') {
             text.insert(text.trim_end().len(), ';');
         }
-        let (ready, rest) = statements::split(&text);
+        let (ready, rest) = statements::split(&text, on_server);
         if !ready.is_empty() {
             editor.add_history_entry(text.trim())?;
         }
@@ -55,7 +55,7 @@ pub fn run(mut one: impl FnMut(&str) -> Result<()>) -> Result<()> {
                 exit::warn(&exit::one_line(&error));
             }
         }
-        text = if statements::is_blank(rest) {
+        text = if statements::is_blank(rest, on_server) {
             String::new()
         } else {
             rest.trim_start().to_owned()

@@ -2,42 +2,46 @@
 
 use heapledger::find_sign;
 
-/// The statements of a text, without their semicolons, and what follows the last one. A command with a dot and the
+/// The statements of a text, in the language of files or of servers, without their semicolons, and what follows the last one. A command with a dot and the
 /// name of a query end with their line, too.
-pub fn split(text: &str) -> (Vec<&str>, &str) {
+pub fn split(text: &str, on_server: bool) -> (Vec<&str>, &str) {
     let (mut statements, mut rest) = (Vec::new(), text);
-    while let Some(end) = end(rest) {
+    while let Some(end) = end(rest, on_server) {
         let (statement, after) = rest.split_at(end);
-        statements.extend(Some(statement.trim()).filter(|statement| !is_blank(statement)));
+        statements.extend(Some(statement.trim()).filter(|statement| !is_blank(statement, on_server)));
         rest = after.get(1..).unwrap_or_default();
     }
     (statements, rest)
 }
 
 /// Whether there is nothing but blanks and comments.
-pub fn is_blank(text: &str) -> bool {
-    without_first_comments(text).is_empty()
+pub fn is_blank(text: &str, on_server: bool) -> bool {
+    without_first_comments(text, on_server).is_empty()
 }
 
 /// The text from the first sign on that is neither blank nor in a comment.
-pub fn without_first_comments(text: &str) -> &str {
-    let first = find_sign(text, |_| true);
+pub fn without_first_comments(text: &str, on_server: bool) -> &str {
+    let first = find_sign(text, on_server, |_| true);
     first.and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
 /// The place of the first semicolon outside of quotes and comments, or of the end of the line of a command or a name.
-fn end(text: &str) -> Option<usize> {
-    let command = without_first_comments(text);
+fn end(text: &str, on_server: bool) -> Option<usize> {
+    let command = without_first_comments(text, on_server);
     if command.starts_with(['.', '@']) {
         let start = text.len() - command.len();
         return command.find([';', '\n']).map(|end| start + end);
     }
-    find_sign(text, |sign| sign == ';')
+    find_sign(text, on_server, |sign| sign == ';')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn split(text: &str) -> (Vec<&str>, &str) {
+        super::split(text, false)
+    }
 
     #[test]
     fn statements_end_outside_of_quotes_and_comments() {
@@ -67,6 +71,6 @@ mod tests {
 
     #[test]
     fn comments_are_blank() {
-        assert!(is_blank(" -- a\n/* b */\n") && is_blank("") && !is_blank("-- a\nx"));
+        assert!(is_blank(" -- a\n/* b */\n", false) && is_blank("", false) && !is_blank("-- a\nx", false));
     }
 }

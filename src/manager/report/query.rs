@@ -11,7 +11,8 @@ use crate::store::queries::written::{self, SqlQuery, SqlValue};
 impl MemManager {
     /// Passes each row of a query in SQL to `row`, with the names of its columns, until that breaks off, and
     /// returns the names. The tables and views are those of [docs/sql.md], with the rows of all spaces; all of
-    /// the query sees one commit. In constant memory. A [`SqlQuery`] has values for the `?` in its text.
+    /// the query sees one commit. In constant memory. A [`SqlQuery`] has values for the `?` in its text. Of columns with
+    /// the same name, the later ones get others, as `a:1`.
     ///
     /// It must be one query (`SELECT`, `WITH`, `VALUES`), or `EXPLAIN QUERY PLAN` of one (on a server `EXPLAIN`). It
     /// cannot change anything: it is run as a subquery, on a connection that only reads and loads no

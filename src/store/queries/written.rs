@@ -20,6 +20,7 @@ use diesel::row::{Field, Row};
 use diesel::sql_types::{BigInt, Binary, Double, Untyped};
 use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
 
+use self::signs::Dialect;
 pub use self::signs::find_sign;
 pub use self::sql_query::{SqlQuery, SqlValue};
 use crate::error::{Error, Result};
@@ -35,7 +36,12 @@ type Fields = Vec<(String, SqlValue)>;
 /// Passes the rows of a query to `take`, and returns its columns.
 pub fn each_row(tx: &mut ReadTx<'_>, query: &SqlQuery<'_>, take: Take<'_>) -> Result<Vec<String>> {
     let SqlQuery { text, values } = query;
-    let text = text.trim_end_matches(|sign: char| sign == ';' || sign.is_whitespace());
+    let dialect = if tx.is_on_server() {
+        Dialect::Server
+    } else {
+        Dialect::File
+    };
+    let text = sql_query::without_end(text, dialect);
     let age = tx.age();
     let mut columns = Vec::new();
     let mut pass = |row: Fields| {
@@ -52,7 +58,10 @@ pub fn each_row(tx: &mut ReadTx<'_>, query: &SqlQuery<'_>, take: Take<'_>) -> Re
                 Some(query) => ("EXPLAIN QUERY PLAN SELECT * FROM (\n", query),
                 None => ("SELECT * FROM (\n", text),
             };
-            let pieces = sql_query::split(query, values.len(), false)?;
+            let pieces = sql_query::split(query, values.len(), dialect)?;
+            if sql_query::ends_subquery(query, dialect) {
+                return Err(error_alone(conn, &pieces, values).map_or_else(sql_query::ended, failed));
+            }
             let rows = Written::around(before, &pieces, "\n)", values);
             if let Err(refusal) = each_row_of_file(conn, rows, age, &mut pass)? {
                 return Err(failed(error_alone(conn, &pieces, values).unwrap_or(refusal)));

@@ -8,6 +8,7 @@ use diesel::sql_types::{Nullable, Text};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value as JsonValue;
 
+use super::signs::signs;
 use super::*;
 
 /// What is written around a query.
@@ -64,14 +65,21 @@ pub fn each_row(
 ) -> Result<()> {
     // Its rows are text already.
     let is_plan = without_words(text, &["EXPLAIN"]).is_some();
+    if sql_query::ends_subquery(text, Dialect::Server) {
+        // Without what is written around it, it is not a statement.
+        let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
+        let alone = OneText(Written::around("EXPLAIN ", &pieces, "", values));
+        let refusal = alone.load::<Option<String>>(conn).err();
+        return Err(refusal.map_or_else(sql_query::ended, failed));
+    }
     let (before, after) = if is_plan { ("", "") } else { (BEFORE, AFTER) };
-    let pieces = sql_query::split(text, values.len(), true)?;
+    let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
     // Parameters are longer than they were written.
     let end = values.is_empty().then(|| BEFORE.len() + text.chars().count());
     let rows = OneText(Written::around(before, &pieces, after, values));
     for row in rows
         .load_iter::<Option<String>, PgRowByRowLoadingMode>(conn)
-        .map_err(|refusal| error_alone(refusal, end))?
+        .map_err(|refusal| with_operators(error_alone(refusal, end), text, values))?
     {
         age.check()?;
         let row = row.map_err(failed)?.unwrap_or_else(|| "{}".to_owned());
@@ -105,6 +113,18 @@ fn error_alone(refusal: Refusal, end: Option<usize>) -> Error {
     }
 }
 
+/// The error of a query without values, which may have been forgotten.
+fn with_operators(error: Error, text: &str, values: &[SqlValue]) -> Error {
+    let parameters = signs(text, Dialect::Server).filter(|(_, sign)| *sign == '?').count();
+    match error {
+        Error::Database { what, source } if values.is_empty() && parameters > 0 => Error::Database {
+            what,
+            source: format!("{source}; the query has {parameters} `?`, but 0 values were given").into(),
+        },
+        error => error,
+    }
+}
+
 pub fn columns(conn: &mut Conn, text: &str, values: &[SqlValue]) -> Result<Vec<String>> {
     let Conn::Postgres(conn) = conn else {
         return Ok(Vec::new());
@@ -112,7 +132,7 @@ pub fn columns(conn: &mut Conn, text: &str, values: &[SqlValue]) -> Result<Vec<S
     // As for SQLite.
     let before = "SELECT CAST(row_to_json(r) AS text) FROM (SELECT q.* FROM (SELECT 1) one LEFT JOIN \
                   (SELECT * FROM (\n";
-    let pieces = sql_query::split(text, values.len(), true)?;
+    let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
     let one = OneText(Written::around(before, &pieces, "\n) a LIMIT 0) q ON true) r", values));
     let row: Option<String> = one.get_result(conn).map_err(failed)?;
     let fields = fields(row.as_deref().unwrap_or("{}"))?;

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::signs::find_sign;
+use super::signs::{Dialect, is_of_name, signs};
 use crate::error::{Error, Result};
 use crate::models::Timestamp;
 use crate::store::statement::Value;
@@ -43,7 +43,7 @@ impl<'t> SqlQuery<'t> {
     }
 
     /// Adds the value of the next `?`, in the order in which they are in the text. On every engine it is written
-    /// `?`, without a number or a name. One in quotes or in a comment needs no value.
+    /// `?`, without a number or a name. One in quotes or in a comment needs no value. In a file, a NaN becomes NULL.
     #[must_use]
     pub fn bind(mut self, value: impl Into<SqlValue>) -> Self {
         self.values.push(value.into());
@@ -66,32 +66,76 @@ impl<'t> From<&'t String> for SqlQuery<'t> {
 /// The pieces of a text between its parameters, one more than values.
 ///
 /// # Errors
-/// [`Error::Database`] if there are more parameters than values, or fewer, or they have numbers. A text without
-/// values is not looked at on a server, where `?` may be an operator.
-pub(super) fn split(text: &str, values: usize, is_operator: bool) -> Result<Vec<&str>> {
-    let (mut pieces, mut rest) = (Vec::new(), text);
-    while let Some(at) = find_sign(rest, |sign| sign == '?') {
-        let (piece, after) = rest.split_at(at);
-        pieces.push(piece);
-        rest = after.strip_prefix('?').unwrap_or_default();
-        if rest.starts_with(|sign: char| sign.is_ascii_digit()) {
-            return Err(refused(
-                "write each `?` without a number; it takes the next value".to_owned(),
-            ));
+/// [`Error::Database`] if there are more parameters than values, or fewer, or they have numbers or names. Without
+/// values, a `?` is an operator on a server.
+pub(super) fn split(text: &str, values: usize, dialect: Dialect) -> Result<Vec<&str>> {
+    /// As many as a statement of PostgreSQL can have.
+    const MOST_VALUES: usize = u16::MAX as usize;
+    let (mut places, mut last) = (Vec::new(), None);
+    for (at, sign) in signs(text, dialect) {
+        let next = text.get(at + sign.len_utf8()..).and_then(|rest| rest.chars().next());
+        let begins_name = next.is_some_and(is_of_name);
+        match sign {
+            '?' => places.push(at),
+            ':' | '@' | '$' if dialect == Dialect::File && begins_name && !last.is_some_and(is_of_name) => {
+                return Err(unnamed());
+            }
+            _ => {}
         }
+        if sign == '?' && next.is_some_and(|next| next.is_ascii_digit()) && (dialect == Dialect::File || values > 0) {
+            return Err(unnamed());
+        }
+        last = Some(sign);
     }
-    let parameters = pieces.len();
-    pieces.push(rest);
-    match values {
-        0 if is_operator => Ok(vec![text]),
-        _ if parameters == values => Ok(pieces),
-        1 => Err(refused(format!(
-            "the query has {parameters} `?`, but 1 value was given"
-        ))),
-        _ => Err(refused(format!(
-            "the query has {parameters} `?`, but {values} values were given"
-        ))),
+    if dialect == Dialect::Server && values == 0 {
+        return Ok(vec![text]);
     }
+    if dialect == Dialect::Server && values > MOST_VALUES {
+        return Err(refused(format!(
+            "it has {values} values, but a server takes at most {MOST_VALUES}"
+        )));
+    }
+    if places.len() == values {
+        let (mut pieces, mut from) = (Vec::with_capacity(values + 1), 0);
+        for place in places {
+            pieces.push(text.get(from..place).unwrap_or_default());
+            from = place + 1;
+        }
+        pieces.push(text.get(from..).unwrap_or_default());
+        return Ok(pieces);
+    }
+    let parameters = places.len();
+    Err(refused(match values {
+        1 => format!("the query has {parameters} `?`, but 1 value was given"),
+        _ => format!("the query has {parameters} `?`, but {values} values were given"),
+    }))
+}
+
+fn unnamed() -> Error {
+    refused("write each `?` without a number or a name; it takes the next value".to_owned())
+}
+
+/// Whether a text closes a parenthesis that it has not opened, and so would end the subquery that it becomes.
+pub(super) fn ends_subquery(text: &str, dialect: Dialect) -> bool {
+    let depth = signs(text, dialect).try_fold(0_usize, |depth, (_, sign)| match sign {
+        '(' => Some(depth + 1),
+        ')' => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    depth.is_none()
+}
+
+/// The error of such a text.
+pub(super) fn ended() -> Error {
+    refused("a parenthesis is closed that is not open".to_owned())
+}
+
+/// A text up to the semicolon after which nothing follows but comments.
+pub(super) fn without_end(text: &str, dialect: Dialect) -> &str {
+    let mut signs = signs(text, dialect).filter(|(_, sign)| !sign.is_whitespace());
+    let end = signs.find(|(_, sign)| *sign == ';').map(|(end, _)| end);
+    let end = end.filter(|_| signs.all(|(_, sign)| sign == ';'));
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default().trim_end()
 }
 
 fn refused(why: String) -> Error {
@@ -197,16 +241,39 @@ mod tests {
     fn parameters_are_outside_of_quotes_and_comments() {
         let text = "SELECT '?' -- ?\n, ? /* ? */, \"?\" + ?";
         assert_eq!(
-            split(text, 2, false).unwrap(),
+            split(text, 2, Dialect::File).unwrap(),
             ["SELECT '?' -- ?\n, ", " /* ? */, \"?\" + ", ""]
         );
+        assert_eq!(split("ARRAY[?]", 1, Dialect::Server).unwrap(), ["ARRAY[", "]"]);
     }
 
     #[test]
     fn parameters_and_values_must_be_as_many() {
-        for (text, values) in [("?", 0), ("?", 2), ("? ?", 1), ("?1", 1)] {
-            assert!(split(text, values, false).is_err(), "{text}");
+        for (text, values) in [
+            ("?", 0),
+            ("?", 2),
+            ("? ?", 1),
+            ("?1", 1),
+            (":a, ?", 1),
+            ("@a", 0),
+            ("$a", 0),
+        ] {
+            assert!(split(text, values, Dialect::File).is_err(), "{text}");
         }
-        assert_eq!(split("a ? b", 0, true).unwrap(), ["a ? b"]);
+        assert_eq!(split("a ? b", 0, Dialect::Server).unwrap(), ["a ? b"]);
+        assert_eq!(split("a ?1, b::text", 0, Dialect::Server).unwrap(), ["a ?1, b::text"]);
+        assert!(split("?", 70_000, Dialect::Server).is_err());
+    }
+
+    #[test]
+    fn a_text_cannot_leave_its_subquery() {
+        for dialect in [Dialect::File, Dialect::Server] {
+            for text in ["SELECT 1); DELETE FROM names --", "SELECT 1) UNION SELECT (2"] {
+                assert!(ends_subquery(text, dialect), "{text}");
+            }
+            assert!(!ends_subquery("SELECT (1), ')' -- )", dialect));
+            assert_eq!(without_end("SELECT ';' ; -- end", dialect), "SELECT ';'");
+            assert_eq!(without_end("SELECT 1; SELECT 2", dialect), "SELECT 1; SELECT 2");
+        }
     }
 }
