@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::geometry::Geometry;
+use crate::manager::objects::abandoned::Abandoned;
 use crate::manager::objects::uses::Uses;
 use crate::models::MemRamId;
 use crate::store::{Group, Location, Readers};
@@ -111,6 +112,8 @@ pub(super) struct Inner {
     pub writer: Option<Arc<Group>>,
     /// What was used since that was last written.
     pub uses: Uses,
+    /// Uploads that are still to be given up.
+    pub abandoned: Abandoned,
 }
 
 impl std::fmt::Debug for MemManager {

@@ -124,6 +124,17 @@ fn a_write_without_room_is_refused_once_and_gives_everything_back() {
     writer.write_all(&content(1, 15 * MIB)).unwrap();
     let error = writer.finish().unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+    // It does not stand in its own way.
+    if let Error::OutOfMemory {
+        needed,
+        available,
+        promised_to,
+        ..
+    } = &error
+    {
+        assert_eq!((*needed, *available), (15 * MIB, 12 * MIB));
+        assert_eq!(promised_to, &[]);
+    }
     assert_eq!(refusals(&heap), 2);
     assert_over(&heap);
 }
@@ -212,4 +223,20 @@ fn what_a_name_is_bound_to_is_read_to_its_end() {
     let mut reader = heap.reader_by_name("it").unwrap().unwrap();
     reader.read_to_end(&mut rest).unwrap();
     assert!(rest.ends_with(&content(2, 1000)));
+}
+
+#[test]
+fn one_that_cannot_be_given_up_is_given_up_with_the_next_write() {
+    let heap = Heap::of(40 * MIB, Geometry::standard());
+    let mut writer = heap.writer(Hold::Anonymous).unwrap();
+    writer.write_all(&content(1, 33 * MIB)).unwrap();
+    // Nobody else can write until the batch is over.
+    heap.batch(move |_| {
+        drop(writer);
+        Ok(())
+    })
+    .unwrap();
+    assert_over(&heap);
+    heap.store_bytes(&content(2, 20 * MIB), Hold::Anonymous).unwrap();
+    assert_balanced(&heap);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::common::files_only;
-use crate::support::Cli;
+use crate::support::{Cli, noise};
 
 #[test]
 fn what_does_not_fit_ends_with_status_3_and_the_figures() {
@@ -144,4 +144,36 @@ fn a_bad_ceiling_is_an_error_with_the_figures() {
         cli.fails(2, ["init", "--max-file", "8M"])
             .contains("the ceiling of the file is none, not 8388608")
     );
+}
+
+#[test]
+fn put_stores_what_fits_below_the_ceiling_only_in_parts() {
+    files_only!(Ceiling);
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB", "--max-file", "2MiB"]);
+    cli.file("large", noise(800_000));
+    cli.ok(["put", "large"]);
+    assert_eq!(cli.json(["stats"])["mem"], 800_000);
+
+    // Together they evict more than one transaction has room for.
+    let cli = Cli::new();
+    cli.ok([
+        "init",
+        "--max-mem",
+        "1MiB",
+        "--max-file",
+        "4800000",
+        "--evict",
+        "oldest",
+    ]);
+    cli.ok(["history", "off"]);
+    cli.file("small/0", "");
+    for number in 0..10_485 {
+        cli.file(&format!("small/{number}"), format!("{number:0>100}"));
+    }
+    cli.ok(["put", "-qr", "small"]);
+    assert_eq!(cli.json(["stats"])["objects"], 10_485);
+    cli.file("large", noise(700_000));
+    cli.ok(["put", "large"]);
+    cli.ok(["check"]);
 }

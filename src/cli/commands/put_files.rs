@@ -218,6 +218,10 @@ impl<'a> Put<'a> {
             self.report.show_commit();
             Ok(stored)
         });
+        if matches!(stored, Err(Error::FileFull { .. })) {
+            // Fewer may fit below the ceiling in one transaction.
+            refused = Some(files.len() / 2);
+        }
         if refused.is_some() {
             return Ok(refused);
         }
@@ -274,5 +278,8 @@ impl<'a> Put<'a> {
 
 /// Whether there is no room for an object.
 fn is_full(error: &Error) -> bool {
-    matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded(_))
+    matches!(
+        error,
+        Error::OutOfMemory { .. } | Error::QuotaExceeded(_) | Error::FileFull { .. }
+    )
 }

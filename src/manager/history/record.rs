@@ -170,17 +170,16 @@ impl MemManager {
             })
         };
         let mut result = once(&mut end, deadline);
-        if self.evicts_in_steps(bytes, &result, &end) {
+        if self.has_evicted_for(bytes, &result, &end) {
             result = once(&mut end, self.inner.location.deadline());
         }
         self.after(end, result, deadline)
     }
 
-    /// Below a ceiling, one transaction may not have room for the removal of all that has to go for `bytes`. Then it
-    /// goes in several. Returns whether something went, so that the unit that failed can run again.
-    fn evicts_in_steps<R>(&self, bytes: u64, result: &Result<R>, end: &End) -> bool {
+    /// After a unit that has failed: whether what it has evicted went in steps instead, so that it can run again.
+    fn has_evicted_for<R>(&self, bytes: u64, result: &Result<R>, end: &End) -> bool {
         let is_full = matches!(result, Err(Error::FileFull { .. }));
-        is_full && end.evicts && self.evict(bytes).is_ok_and(|evicted| evicted.objects > 0)
+        is_full && end.evicts && self.evict_in_steps(bytes).unwrap_or(false)
     }
 
     /// Like [`Self::write`], for work that may take long or wait for other threads.
@@ -191,9 +190,17 @@ impl MemManager {
         self.after(end, result, deadline)
     }
 
-    /// Like [`Self::write_apart`], but the caller records a refusal.
-    pub(in crate::manager) fn write_last<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        let (end, result) = self.write_alone(work)?;
+    /// Like [`Self::write_apart`], for the end of content that needs room for up to `bytes`. It may run twice, and the
+    /// caller records a refusal.
+    pub(in crate::manager) fn write_last<R>(
+        &self,
+        bytes: u64,
+        mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (mut end, mut result) = self.write_alone(&mut work)?;
+        if self.has_evicted_for(bytes, &result, &end) {
+            (end, result) = self.write_alone(&mut work)?;
+        }
         let result = result.inspect_err(instruments::refusal_on_disk)?;
         let (_, deadline) = self.group()?;
         self.after(end, Ok(result), deadline)
@@ -248,7 +255,7 @@ impl MemManager {
             })
         };
         let mut written = once(&mut end);
-        if self.evicts_in_steps(bytes, &written, &end) {
+        if self.has_evicted_for(bytes, &written, &end) {
             written = once(&mut end);
         }
         written.inspect_err(instruments::refusal_on_disk)
@@ -297,6 +304,9 @@ impl MemManager {
             // The unit is done; if others are in the way now, they give the pieces back.
             Ok(_) if end.leaves_pieces => drop(self.reclaim_all()),
             Ok(_) => {}
+        }
+        if matches!(result, Ok(_) | Err(Error::OutOfMemory { .. })) {
+            self.give_up_abandoned();
         }
         result
     }

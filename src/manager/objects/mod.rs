@@ -1,5 +1,6 @@
 //! Storing, reading, naming and freeing objects.
 
+pub(in crate::manager) mod abandoned;
 pub(in crate::manager) mod admit;
 pub(in crate::manager) mod again;
 pub(in crate::manager) mod allocate;

@@ -18,7 +18,7 @@ const PART_OF_CEILING: u64 = 32;
 /// The smallest parts, in bytes.
 pub(in crate::manager) const LEAST_PART: usize = 256 << 10;
 /// Bytes per read.
-const CHUNK: usize = 256 * 1024;
+pub(in crate::manager) const CHUNK: usize = 256 * 1024;
 
 impl MemManager {
     /// Bytes of a part of a large object.

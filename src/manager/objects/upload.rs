@@ -169,10 +169,8 @@ impl<'a> Upload<'a> {
     /// Stores what is in the buffer, but never the last byte of the content.
     pub fn store_part(&mut self, part: &mut Part, hold: &HoldWith<'_>) -> Result<()> {
         self.check_reserved(part.total)?;
-        // Of a stream, only what is read needs room.
-        let needed = self.announced.size.unwrap_or(part.rest().len() as u64);
         let taken = part.taken();
-        let (row, placing) = self.memory.write_part(needed, |tx| {
+        let (row, placing) = self.memory.write_part(self.needed(part), |tx| {
             part.take_back(taken);
             // The content of a reservation may be stored already.
             if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
@@ -189,6 +187,11 @@ impl<'a> Upload<'a> {
         self.row = Some(row);
         self.placing = Some(placing);
         Ok(())
+    }
+
+    /// What needs room: of a stream, only what is read.
+    fn needed(&self, part: &Part) -> u64 {
+        self.announced.size.unwrap_or(part.rest().len() as u64)
     }
 
     /// What the hold is taken of, of which `total` bytes are read.
@@ -296,7 +299,9 @@ impl<'a> Upload<'a> {
         self.check_reserved(size)?;
         let memory = &self.memory;
         let whole = memory.whole_object(&id)?;
-        memory.write_last(|tx| {
+        let taken = part.taken();
+        memory.write_last(self.needed(part), |tx| {
+            part.take_back(taken);
             names::validate_hold(tx, hold)?;
             let row = self.begin(tx, part.rest().len() as u64)?;
             // What parts left is given back after this unit: before it, that could end this upload, too, if its
@@ -368,10 +373,10 @@ impl<'a> Upload<'a> {
         reserved::posted(tx, row, row.clone(), id)
     }
 
-    /// Gives back what was stored after an error. If that fails too, others do it after the lease.
+    /// Gives back what was stored after an error. If that fails too, a later write does it, or others after the lease.
     pub fn give_up(&self) {
         if let Some(row) = self.row.as_ref().filter(|row| row.stored_object_id.is_some()) {
-            let _ = self.memory.give_up(row.id, row.stored_object_id);
+            self.memory.abandon(row.id, row.stored_object_id);
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::value::{Encoded, Kind};
 /// Nobody sees the object before [`finish`](Self::finish). If it is dropped before, nothing is stored. It
 /// holds no transaction: others read and write in between.
 ///
-/// A failed [`write`](Write::write) has given everything back, and has the [`Error`] as its source
+/// A failed [`write`](Write::write) has given everything back (or, if the heap is busy, the next write of this process
+/// does), and has the [`Error`] as its source
 /// ([`io::Error::downcast`]), with the kind [`StorageFull`](io::ErrorKind::StorageFull) or
 /// [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) if there is no room. [`flush`](Write::flush) does nothing.
 #[must_use = "nothing is stored until `finish`"]
@@ -52,8 +53,9 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`] for an invalid name; what
-    /// [any call](MemManager#errors) fails with.
+    /// [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`] for an invalid name,
+    /// [`Error::NameTaken`] for a new name that is taken, and what else is wrong with the hold, its tags or its expiry;
+    /// what [any call](MemManager#errors) fails with.
     pub fn writer<'h>(&self, hold: impl Into<HoldWith<'h>>) -> Result<ObjectWriter<'h>> {
         let hold = hold.into();
         self.check_hold(&hold)?;
@@ -120,7 +122,12 @@ impl<'h> ObjectWriter<'h> {
         drop(storing);
         done.or_else(|error| {
             self.give_up();
-            self.upload.memory.record_error(&error, None)?;
+            let memory = &self.upload.memory;
+            if matches!(error, Error::OutOfMemory { .. }) {
+                // What this upload had is free by now.
+                return memory.refuse_unread(self.part.total);
+            }
+            memory.record_error(&error, None)?;
             Err(error)
         })
     }

@@ -122,7 +122,7 @@ pub struct Evicted {
 }
 
 /// A transaction evicts until there is so much more room.
-const STEP: u64 = 16 << 20;
+pub(super) const STEP: u64 = 16 << 20;
 
 impl From<Policy> for Eviction {
     fn from(policy: Policy) -> Self {

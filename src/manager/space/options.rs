@@ -104,7 +104,8 @@ impl Options {
     /// Ceiling in bytes of everything that a new file has on disk; none by default. An existing file must
     /// have the same; [`MemManager::set_max_file`] changes it, and explains it.
     pub fn max_file(mut self, bytes: u64) -> Self {
-        self.max_file = Some(bytes);
+        // What is stored is a signed number.
+        self.max_file = Some(bytes.min(i64::MAX as u64));
         self
     }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::manager::objects::abandoned::Abandoned;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Inner, MemManager};
 use crate::models::StoredObject;
@@ -57,6 +58,7 @@ impl MemManager {
                 readers: inner.readers.freeze()?,
                 writer: None,
                 uses: inner.uses.of_snapshot(),
+                abandoned: Abandoned::default(),
             }),
             reason: None,
         })

@@ -1,10 +1,11 @@
 //! What `evict` removes at once, with and without a plan.
 
 use std::io::Write;
+use std::path::Path;
 
 use heapledger::{
-    Error, EventFilter, EventKind, EvictOptions, Expiry, Hold, MemManager, ObjectId, PlanError, Policy, SpaceError,
-    Work, WorkPlan,
+    Durability, Error, EventFilter, EventKind, EvictOptions, Expiry, History, Hold, MemManager, ObjectId, PlanError,
+    Policy, SpaceError, Work, WorkPlan,
 };
 
 use super::{cache, fill, planned, stored};
@@ -230,6 +231,69 @@ fn room_below_a_ceiling_is_made_in_steps_for_whatever_needs_it() {
             let small = count.to_le_bytes().repeat(60);
             memory.store_bytes(&small, Hold::Anonymous).unwrap();
         }
+        store(&memory, &large);
+        assert_eq!(memory.get_bytes(&ObjectId::of_bytes(&large)).unwrap(), large);
+        assert_balanced(&memory);
+    }
+}
+
+/// A heap below a ceiling, full of objects of `size` to `size + spread` bytes.
+fn full_of_small(dir: &Path, max_mem: u64, max_file: u64, size: u64, spread: u64) -> MemManager {
+    let options = MemManager::options().max_mem(max_mem).max_file(max_file);
+    let options = options.durability(Durability::Normal).history(History::Off);
+    let memory = options.open(dir.join("heap.db")).unwrap();
+    let (mut seed, mut step) = (0_u64, 200);
+    while step > 0 {
+        let done = memory.batch(|batch| {
+            for seed in seed..seed + step {
+                let length = size + seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (spread + 1);
+                batch.allocate_bytes(&content(seed, length))?;
+            }
+            Ok(())
+        });
+        match done {
+            Ok(()) => seed += step,
+            Err(_) => step /= 2,
+        }
+    }
+    memory
+}
+
+#[test]
+fn nothing_is_evicted_for_what_the_ceiling_refuses_all_the_same() {
+    files_only!(Ceiling);
+    let dir = tempfile::tempdir().unwrap();
+    // The largest are scattered, so that hardly a page comes free.
+    let memory = full_of_small(dir.path(), 1_310_720, 4_800_000, 100, 39);
+    memory.set_eviction(Some(Policy::Largest.into())).unwrap();
+    let before = memory.stats().unwrap().objects;
+    let large = content(1, 900_000);
+    assert!(memory.plan_eviction(900_000).unwrap().fits());
+    for _ in 0..2 {
+        let refused = memory.allocate_bytes(&large);
+        assert!(matches!(refused, Err(Error::FileFull { .. })), "{refused:?}");
+    }
+    assert_eq!(memory.stats().unwrap().objects, before);
+    assert_balanced(&memory);
+}
+
+#[test]
+fn room_for_the_end_of_a_stream_is_made_in_steps_too() {
+    files_only!(Ceiling);
+    let large = content(1, 1_000_000);
+    type Store = fn(&MemManager, &[u8]);
+    let ways: [Store; 2] = [
+        |memory, mut large| drop(memory.store_from(&mut large, Hold::Anonymous).unwrap()),
+        |memory, large| {
+            let mut writer = memory.writer(Hold::Anonymous).unwrap();
+            writer.write_all(large).unwrap();
+            writer.finish().unwrap();
+        },
+    ];
+    for store in ways {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = full_of_small(dir.path(), MIB, 4_800_000, 100, 0);
+        memory.set_eviction(Some(Policy::Oldest.into())).unwrap();
         store(&memory, &large);
         assert_eq!(memory.get_bytes(&ObjectId::of_bytes(&large)).unwrap(), large);
         assert_balanced(&memory);

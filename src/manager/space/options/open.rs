@@ -7,6 +7,7 @@ use super::{Options, Purpose};
 use crate::error::{Error, Result, SpaceError};
 use crate::geometry::Geometry;
 use crate::manager::history::record::short_enough;
+use crate::manager::objects::abandoned::Abandoned;
 use crate::manager::objects::read::Scope;
 use crate::manager::objects::uses::Uses;
 use crate::manager::{Eviction, History};
@@ -119,6 +120,7 @@ impl Options {
                 writer,
                 actor: self.actor.map(Into::into),
                 lease: self.lease,
+                abandoned: Abandoned::default(),
             }),
             reason: None,
         })
