@@ -13,7 +13,7 @@ pub(crate) const ID_DIGITS: usize = 64;
 /// The SHA-256 of an object's content, shown as 64 lower-case hexadecimal digits.
 ///
 /// For [`Kind::Bytes`] the content alone is hashed, so `sha256sum FILE` prints the same id;
-/// forevery other kind, the kind's name, a zero byte and the content.
+/// for every other kind, the kind's name, a zero byte and the content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId([u8; 32]);
 

@@ -476,6 +476,20 @@ fn a_heap_is_not_copied_into_itself() {
 }
 
 #[test]
+fn what_only_reads_is_not_copied_into_another_space_of_itself() {
+    let heap = Heap::new();
+    heap.set("one", "1").unwrap();
+    let reader = quick().read_only(true).open(heap.address()).unwrap();
+    for memory in [&reader, &heap.snapshot().unwrap()] {
+        let refused = memory.copy_to_space("other");
+        assert!(matches!(refused, Err(Error::ReadOnly)), "{refused:?}");
+        let refused = memory.copy_to_with(heap.address(), &options().to_space("other"), &mut |_, _, _| {});
+        assert!(matches!(refused, Err(Error::ReadOnly)), "{refused:?}");
+    }
+    assert_eq!(heap.spaces().unwrap().len(), 1);
+}
+
+#[test]
 fn a_snapshot_is_copied_as_it_is() {
     let (heap, to) = (Heap::new(), Place::new());
     heap.set("one", "1").unwrap();

@@ -64,6 +64,7 @@ fn a_watch_of_what_is_gone_says_so() {
     heap.drop_space("other").unwrap();
     let error = watch.next().unwrap().unwrap_err();
     assert!(matches!(error, Error::Space(SpaceError::Dropped { .. })), "{error}");
+    assert!(watch.next().is_none());
     heap.set_history(History::Off).unwrap();
     assert!(matches!(
         heap.watch(EventFilter::default()),
@@ -112,4 +113,16 @@ fn events_are_counted_once_each() {
     heap.set_history(History::Off).unwrap();
     heap.set_history(History::On).unwrap();
     assert_eq!((count(EventKind::Allocate), count(EventKind::Refusal)), (300, 3));
+}
+
+#[test]
+fn refusals_of_any_size_are_counted() {
+    let heap = Heap::of(KIB, heapledger::Geometry::standard());
+    heap.reserve(u64::MAX).make().unwrap_err();
+    heap.set("a", &1).unwrap();
+    heap.allocate_bytes(&content(1, 2 * KIB)).unwrap_err();
+    let mut counts = EventCounts::default();
+    heap.count_events(&mut counts).unwrap();
+    assert_eq!(counts.of(EventKind::Refusal), 2);
+    assert_eq!(counts.bytes_of(EventKind::Refusal), i64::MAX as u64);
 }

@@ -52,7 +52,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Some(to) => to.may_write()?,
         None => context.may_write()?,
     }
-    let memory = if context.names_space() || args.to_space.is_some() {
+    let memory = if to.is_none() {
+        Some(context.change()?)
+    } else if context.names_space() || args.to_space.is_some() {
         Some(context.follow()?)
     } else {
         context.follow_any()?

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::error::Result;
-#[cfg(doc)]
-use crate::error::{Error, SpaceError};
+use crate::error::{Error, Result, SpaceError};
 use crate::manager::MemManager;
 use crate::models::{Event, EventId};
 use crate::store::queries;
@@ -57,6 +55,7 @@ impl MemManager {
             page: VecDeque::new(),
             counts: counts.into_iter().collect(),
             pause: PAUSE,
+            is_gone: false,
         })
     }
 }
@@ -69,6 +68,8 @@ pub struct Watch {
     /// How often the newest refusals have happened.
     counts: BTreeMap<EventId, u64>,
     pause: Duration,
+    /// Whether an error has told that the space is gone.
+    is_gone: bool,
 }
 
 impl Watch {
@@ -126,14 +127,18 @@ impl Watch {
 impl Iterator for Watch {
     type Item = Result<Event>;
 
-    /// Waits for the next event. An error does not end it: the next call tries again.
+    /// Waits for the next event. An error does not end it, and the next call tries again, unless the space is gone.
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
+        while !self.is_gone {
             match self.ready() {
                 Ok(None) => sleep(self.pause),
-                other => return other.transpose(),
+                other => {
+                    self.is_gone = matches!(other, Err(Error::Space(SpaceError::Dropped { .. })));
+                    return other.transpose();
+                }
             }
         }
+        None
     }
 }
 

@@ -83,8 +83,8 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;
-    /// [`Error::Damaged`] if pages of the file are damaged, which only a backup or
-    /// nothing but a backup helps against; what [any write](MemManager#errors) fails with.
+    /// [`Error::Damaged`] if pages of the file are damaged, against which only a backup
+    /// helps; what [any write](MemManager#errors) fails with.
     /// Nothing has changed then.
     pub fn repair(&self) -> Result<Repaired> {
         self.repair_with(&mut |_, _, _| {})

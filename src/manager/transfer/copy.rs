@@ -279,6 +279,10 @@ impl Target<'_> {
                 options = options.evict(eviction);
             }
         }
+        if self.to.is_none() {
+            // What was opened for reading, and a snapshot, must not write to the heap.
+            self.original.group()?;
+        }
         let mut memory = self.open_with(options)?;
         memory.reason = self.original.reason.clone();
         Ok(memory)

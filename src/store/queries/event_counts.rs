@@ -12,8 +12,10 @@ use crate::store::statement::{Statement, sql};
 
 sql! {
     // A row with several ids stands for as many events, none of which is a refusal.
-    Counts: (Text, BigInt, BigInt) = "SELECT kind, CAST(sum(CASE WHEN length(object) > 32 THEN length(object) / 32 ELSE count END) AS BIGINT),
-               CAST(sum(bytes) AS BIGINT)
+    // Bytes that were refused may be any number, so their sum is returned in two parts.
+    Counts: (Text, BigInt, BigInt, BigInt) = "SELECT kind,
+               CAST(sum(CASE WHEN length(object) > 32 THEN length(object) / 32 ELSE count END) AS BIGINT),
+               CAST(sum(bytes >> 32) AS BIGINT), CAST(sum(bytes & 4294967295) AS BIGINT)
         FROM events WHERE id > ? AND id <= ? GROUP BY kind";
 }
 
@@ -23,7 +25,12 @@ pub fn after(tx: &mut ReadTx<'_>, space: MemRamId, after: Option<EventId>) -> Re
     let stripe = Stripe::of(space);
     let after = after.map_or(stripe.before(), |id| id.0);
     let statement = Statement::<Counts, 2>::new([after.into(), stripe.last().into()]);
-    Ok(on_engine!(tx, |conn| statement.load(conn))?)
+    let found: Vec<(EventKind, i64, i64, i64)> = on_engine!(tx, |conn| statement.load(conn))?;
+    let counts = found.into_iter().map(|(kind, events, high, low)| {
+        let bytes = (i128::from(high) << 32) + i128::from(low);
+        (kind, events, i64::try_from(bytes).unwrap_or(i64::MAX))
+    });
+    Ok(counts.collect())
 }
 
 /// The newest refusals that may happen again without being another event, and how often they did.

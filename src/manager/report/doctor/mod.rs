@@ -19,6 +19,7 @@ impl MemManager {
     /// | code | meaning | needs action |
     /// | --- | --- | --- |
     /// | `nearly_full` | 90 % of the capacity is used, and nothing is evicted | yes |
+    /// | `nearly_full_file` | seven eighths of the ceiling of the file is used or kept for freeing | yes |
     /// | `evicting` | the space evicts; what went in the last day, and whether that was more than all it can hold | no |
     /// | `quotas` | owners have all of their quota, which needs action, or more than a soft limit | |
     /// | `refused` | the newest events have a refusal of the last day | no |
