@@ -151,8 +151,9 @@ fn value(written: &str) -> SqlValue {
 impl Session<'_> {
     /// Runs the only statement of a text with values.
     fn with_values(&mut self, text: &str, values: &[String]) -> Result<()> {
-        let (statements, rest) = statements::split(text, self.context.is_on_server());
-        let rest = Some(rest).filter(|rest| !statements::is_blank(rest, self.context.is_on_server()));
+        let on_server = self.context.is_on_server();
+        let (statements, rest) = statements::split(text, on_server);
+        let rest = Some(rest).filter(|rest| !statements::is_blank(rest, on_server));
         let mut statements = statements.into_iter().chain(rest);
         match (statements.next(), statements.next()) {
             (Some(query), None) if !query.trim_start().starts_with('.') => {
@@ -164,11 +165,12 @@ impl Session<'_> {
 
     /// Runs all statements of a text, the last of which needs no semicolon.
     fn all(&mut self, text: &str) -> Result<()> {
-        let (statements, rest) = statements::split(text, self.context.is_on_server());
+        let on_server = self.context.is_on_server();
+        let (statements, rest) = statements::split(text, on_server);
         for statement in statements {
             self.one(statement, Vec::new())?;
         }
-        if statements::is_blank(rest, self.context.is_on_server()) {
+        if statements::is_blank(rest, on_server) {
             Ok(())
         } else {
             self.one(rest, Vec::new())
@@ -177,7 +179,8 @@ impl Session<'_> {
 
     /// Runs a query, a query with a name, or a command with a dot.
     fn one(&mut self, statement: &str, values: Vec<SqlValue>) -> Result<()> {
-        let statement = statements::without_first_comments(statement, self.context.is_on_server()).trim();
+        let on_server = self.context.is_on_server();
+        let statement = statements::without_first_comments(statement, on_server).trim();
         if statement.starts_with('.') {
             return tell(statement, &mut self.format, self.context);
         }
@@ -195,17 +198,14 @@ impl Session<'_> {
         let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(asked.clone(), take);
         let answered = output.records(&mut source);
         // What the database says about such a text is about the subquery that it was made.
-        answered.map_err(|error| {
-            match (
-                error.downcast_ref(),
-                other_statement(query, self.context.is_on_server()),
-            ) {
+        answered.map_err(
+            |error| match (error.downcast_ref(), other_statement(query, on_server)) {
                 (Some(Error::Database { .. }), Some(word)) => {
                     anyhow!("only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN; not {word}")
                 }
                 _ => error,
-            }
-        })
+            },
+        )
     }
 }
 

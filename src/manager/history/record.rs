@@ -159,32 +159,34 @@ impl MemManager {
     ) -> Result<R> {
         let (writer, deadline) = self.group()?;
         let mut end = End::default();
-        let mut once = |end: &mut End, deadline| {
+        let result = self.evicting_for(bytes, &mut end, |end| {
             self.with_uses(|uses| {
-                writer.write(bytes, deadline, |tx| {
+                writer.write(bytes, self.inner.location.deadline(), |tx| {
                     self.signed(tx, end, |tx| {
                         self.write_uses(tx, uses)?;
                         work(tx)
                     })
                 })
             })
-        };
-        let mut result = once(&mut end, deadline);
-        if self.has_evicted_for(bytes, &result, &end) {
-            result = once(&mut end, self.inner.location.deadline());
-        }
+        });
         self.after(end, result, deadline)
     }
 
-    /// After a unit that has failed: whether what it has evicted went in steps instead, so that it can run again.
-    fn has_evicted_for<R>(&self, bytes: u64, result: &Result<R>, end: &End) -> bool {
+    /// Runs a unit; if what it has evicted for `bytes` did not fit below the ceiling in one transaction, that goes in
+    /// steps, and the unit runs again.
+    fn evicting_for<R>(&self, bytes: u64, end: &mut End, mut unit: impl FnMut(&mut End) -> Result<R>) -> Result<R> {
+        let result = unit(end);
         let is_full = matches!(result, Err(Error::FileFull { .. }));
-        is_full && end.evicts && self.evict_in_steps(bytes).unwrap_or(false)
+        if is_full && end.evicts && self.evict_in_steps(bytes).unwrap_or(false) {
+            return unit(end);
+        }
+        result
     }
 
     /// Like [`Self::write`], for work that may take long or wait for other threads.
     pub(in crate::manager) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        let (end, result) = self.write_alone(work)?;
+        let mut end = End::default();
+        let result = self.write_alone(&mut end, work);
         // The work may have taken longer than the timeout.
         let (_, deadline) = self.group()?;
         self.after(end, result, deadline)
@@ -197,27 +199,23 @@ impl MemManager {
         bytes: u64,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (mut end, mut result) = self.write_alone(&mut work)?;
-        if self.has_evicted_for(bytes, &result, &end) {
-            (end, result) = self.write_alone(&mut work)?;
-        }
+        let mut end = End::default();
+        let result = self.evicting_for(bytes, &mut end, |end| self.write_alone(end, &mut work));
         let result = result.inspect_err(instruments::refusal_on_disk)?;
         let (_, deadline) = self.group()?;
         self.after(end, Ok(result), deadline)
     }
 
-    fn write_alone<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<(End, Result<R>)> {
+    fn write_alone<R>(&self, end: &mut End, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.group()?;
-        let mut end = End::default();
-        let result = self.with_uses(|uses| {
+        self.with_uses(|uses| {
             writer.write_apart(deadline, |tx| {
-                self.signed(tx, &mut end, |tx| {
+                self.signed(tx, end, |tx| {
                     self.write_uses(tx, uses)?;
                     work(tx)
                 })
             })
-        });
-        Ok((end, result))
+        })
     }
 
     /// Like [`Self::write_apart`], for a step of longer work that takes up to `most` of something. If that changes more
@@ -242,8 +240,7 @@ impl MemManager {
         bytes: u64,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        let mut end = End::default();
-        let mut once = |end: &mut End| {
+        let written = self.evicting_for(bytes, &mut End::default(), |end| {
             let (writer, deadline) = self.group()?;
             self.with_uses(|uses| {
                 writer.write_unsynced(deadline, |tx| {
@@ -253,11 +250,7 @@ impl MemManager {
                     })
                 })
             })
-        };
-        let mut written = once(&mut end);
-        if self.has_evicted_for(bytes, &written, &end) {
-            written = once(&mut end);
-        }
+        });
         written.inspect_err(instruments::refusal_on_disk)
     }
 

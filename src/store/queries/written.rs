@@ -36,11 +36,7 @@ type Fields = Vec<(String, SqlValue)>;
 /// Passes the rows of a query to `take`, and returns its columns.
 pub fn each_row(tx: &mut ReadTx<'_>, query: &SqlQuery<'_>, take: Take<'_>) -> Result<Vec<String>> {
     let SqlQuery { text, values } = query;
-    let dialect = if tx.is_on_server() {
-        Dialect::Server
-    } else {
-        Dialect::File
-    };
+    let dialect = Dialect::of(tx.is_on_server());
     let text = sql_query::without_end(text, dialect);
     let age = tx.age();
     let mut columns = Vec::new();

@@ -263,7 +263,7 @@ fn full_of_small(dir: &Path, max_mem: u64, max_file: u64, size: u64, spread: u64
 fn nothing_is_evicted_for_what_the_ceiling_refuses_all_the_same() {
     files_only!(Ceiling);
     let dir = tempfile::tempdir().unwrap();
-    // The largest are scattered, so that hardly a page comes free.
+    // The file does not become smaller, so that there is no room for a part of the content in the log.
     let memory = full_of_small(dir.path(), 1_310_720, 4_800_000, 100, 39);
     memory.set_eviction(Some(Policy::Largest.into())).unwrap();
     let before = memory.stats().unwrap().objects;

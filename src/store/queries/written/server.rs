@@ -65,15 +65,14 @@ pub fn each_row(
 ) -> Result<()> {
     // Its rows are text already.
     let is_plan = without_words(text, &["EXPLAIN"]).is_some();
+    let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
     if sql_query::ends_subquery(text, Dialect::Server) {
         // Without what is written around it, it is not a statement.
-        let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
         let alone = OneText(Written::around("EXPLAIN ", &pieces, "", values));
         let refusal = alone.load::<Option<String>>(conn).err();
         return Err(refusal.map_or_else(sql_query::ended, failed));
     }
     let (before, after) = if is_plan { ("", "") } else { (BEFORE, AFTER) };
-    let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
     // Parameters are longer than they were written.
     let end = values.is_empty().then(|| BEFORE.len() + text.chars().count());
     let rows = OneText(Written::around(before, &pieces, after, values));

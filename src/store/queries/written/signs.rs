@@ -9,8 +9,7 @@ pub enum Dialect {
 
 /// The place of the first sign that `is_meant`. Blanks, comments and what is inside quotes are passed over.
 pub fn find_sign(text: &str, on_server: bool, is_meant: impl Fn(char) -> bool) -> Option<usize> {
-    let dialect = if on_server { Dialect::Server } else { Dialect::File };
-    let mut found = signs(text, dialect).filter(|(_, sign)| !sign.is_whitespace() && is_meant(*sign));
+    let mut found = signs(text, Dialect::of(on_server)).filter(|(_, sign)| !sign.is_whitespace() && is_meant(*sign));
     found.next().map(|(at, _)| at)
 }
 
@@ -43,6 +42,10 @@ pub fn is_of_name(sign: char) -> bool {
 }
 
 impl Dialect {
+    pub fn of(on_server: bool) -> Self {
+        if on_server { Self::Server } else { Self::File }
+    }
+
     /// The length of the comment that the text begins with.
     fn comment(self, text: &str) -> Option<usize> {
         if text.starts_with("--") {
