@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::ceiling::{Ceiling, OnDisk, forget_refusal};
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, LONG};
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Run};
 use super::log::Log;
@@ -53,6 +53,8 @@ pub(in crate::store) struct SqliteEngine {
     far_from_ceiling: Option<Instant>,
     /// The limit of the log far from the ceiling, in bytes.
     log_limit: u64,
+    /// Bytes of its log that the connection keeps when it starts the log again.
+    log_kept: u64,
     /// Whether the transaction does more than make room.
     grows: bool,
     /// The [`Self::version`] in which the length of the log is known, if it is.
@@ -87,6 +89,7 @@ impl SqliteEngine {
             shared_room: u64::MAX,
             far_from_ceiling: None,
             log_limit: location.log_limit,
+            log_kept: location.log_limit / LONG,
             grows: false,
             log_known: None,
             log_is_held: Arc::default(),

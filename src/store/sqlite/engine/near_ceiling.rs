@@ -4,13 +4,16 @@
 
 use std::time::Instant;
 
+use diesel::connection::SimpleConnection;
+
 use super::{LOOK_AGAIN, SqliteEngine};
 use crate::error::Result;
 use crate::models::{signed, unsigned};
 use crate::store::engine::NearCeiling;
 use crate::store::sqlite::ceiling::{OnDisk, reserve};
+use crate::store::sqlite::checkpoint::{self, LONG};
+use crate::store::sqlite::log;
 use crate::store::sqlite::pages::file_sizes;
-use crate::store::sqlite::{checkpoint, log};
 
 /// Room on disk, as a part of the ceiling, below which the file counts as near it.
 const NEAR: u64 = 8;
@@ -95,6 +98,7 @@ impl SqliteEngine {
     /// Called before each transaction.
     pub(super) fn look_at_ceiling(&mut self) {
         self.shared_room = u64::MAX;
+        self.keep_log();
         let Some(max_file) = self.ceiling.max_file() else {
             self.location.log_limit = self.log_limit;
             return;
@@ -118,6 +122,24 @@ impl SqliteEngine {
         if is_near && now.log > 0 {
             // If this fails, only less fits.
             let _ = self.make_room_of_log(most, now);
+        }
+    }
+
+    /// Sets how much of the log stays when it is started again. Without a ceiling that is all that a busy
+    /// writer usually has by then, because making the file longer again takes time: with half of the limit,
+    /// single puts that are not synced took a tenth longer.
+    fn keep_log(&mut self) {
+        let kept = match self.ceiling.max_file() {
+            Some(_) => self.log_limit / LONG,
+            None => self.log_limit / 4 * 3,
+        };
+        if kept == self.log_kept {
+            return;
+        }
+        // If it fails, it is tried again.
+        let pragma = format!("PRAGMA journal_size_limit = {kept}");
+        if self.conn.batch_execute(&pragma).is_ok() {
+            self.log_kept = kept;
         }
     }
 
