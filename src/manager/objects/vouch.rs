@@ -12,6 +12,10 @@ use crate::value::{Hasher, ObjectId};
 
 /// Pieces read in one query; 8 MiB with the largest blocks.
 const PAGE: i64 = 32;
+/// The first query looks for so many pieces, and one more for each [`SMALL`] bytes. After the few of a small
+/// object come the rows of others: with a full page, puts of 200 bytes that are stored already took a fifth longer.
+const FEW: i64 = 2;
+const SMALL: i64 = 512;
 
 /// What the comparison with a stored object found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,12 +91,13 @@ fn compare(
             format!("it is stored with {left} bytes instead of {}", what.size),
         ));
     }
+    let mut most = PAGE.min(FEW + left / SMALL);
     while left > 0 {
-        let first = vouched.pieces as i64;
-        let page = tx.stored_pieces(object.id, first, PAGE)?;
-        if page.is_empty() {
+        let page = tx.stored_pieces(object.id, vouched.pieces as i64, most)?;
+        if page.is_empty() && most == PAGE {
             return Err(damaged(what, format!("its last {left} bytes are missing")));
         }
+        most = PAGE;
         for piece in page {
             let fits = piece.seq == vouched.pieces as i64 && (1..=left).contains(&piece.allocated_mem);
             if !fits || piece.start != signed(object.size) - left {
