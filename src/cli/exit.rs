@@ -54,7 +54,7 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
         Some(Error::Plan(PlanError::Stale { .. })) => 4,
         // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
         // itself is refused.
-        Some(Error::OutOfMemory { .. } | Error::QuotaExceeded(_) | Error::NoRoom { .. } | Error::FileFull { .. }) => 3,
+        Some(error) if error.is_out_of_room() => 3,
         _ => 2,
     })
 }

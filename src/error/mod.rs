@@ -2,6 +2,7 @@
 
 mod advice;
 mod causes;
+mod classes;
 mod expiry;
 mod figures;
 mod holder;

@@ -269,6 +269,7 @@ fn writers_wait_for_another_process_up_to_the_timeout_and_readers_do_not_wait() 
         let started = Instant::now();
         let error = run().unwrap_err();
         assert!(matches!(error, Error::Busy { waited_ms: 200.. }), "{write}: {error:?}");
+        assert!(error.is_retryable() && !error.is_out_of_room(), "{error:?}");
         assert!(error.to_string().contains("busy_timeout"), "{error}");
         assert!(started.elapsed() >= timeout / 2, "{write} did not wait");
         assert!(started.elapsed() < PATIENCE, "{write} waited forever");

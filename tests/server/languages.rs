@@ -117,6 +117,7 @@ fn errors_are_told_apart_in_another_language() {
             matches!(error, Error::Server(ServerError::Conflict { .. })),
             "{error:?}"
         );
+        assert!(error.is_retryable(), "{error:?}");
     });
 
     // A server that only reads.

@@ -113,6 +113,7 @@ fn a_batch_is_done_or_fails() {
             Cut::Before => {
                 let error = stored.unwrap_err();
                 assert!(matches!(error, Error::Server(ServerError::Lost { .. })), "{error}");
+                assert!(error.is_retryable());
             }
             // Its transaction has the lock until the commit comes, so nobody knows better.
             Cut::Late => {
@@ -121,6 +122,7 @@ fn a_batch_is_done_or_fails() {
                     matches!(error, Error::Server(ServerError::CommitUnknown { .. })),
                     "{error}"
                 );
+                assert!(!error.is_retryable());
                 done += 2;
             }
         }

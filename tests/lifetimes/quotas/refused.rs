@@ -8,8 +8,10 @@ use crate::{Clock, DAY, HOUR};
 
 /// Who was refused, and what there was, was needed and was allowed.
 fn figures<T: std::fmt::Debug>(refused: Result<T, Error>) -> (String, QuotaLimit, [u64; 3]) {
-    match refused {
-        Err(Error::QuotaExceeded(over)) => (
+    let error = refused.unwrap_err();
+    assert!(error.is_out_of_room() && !error.is_retryable());
+    match error {
+        Error::QuotaExceeded(over) => (
             format!("{}={}", over.key, over.value),
             over.limit,
             [over.used, over.needed, over.hard],
