@@ -8,7 +8,7 @@ use crate::books::refusals::Refusal;
 use crate::error::{Error, Result};
 use crate::manager::HoldWith;
 use crate::models::{Owner, StoredObject, signed};
-use crate::store::WriteTx;
+use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
 
 /// What a hold with tags is taken of.
@@ -80,13 +80,14 @@ fn exceeded(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Ow
 
 /// Bytes and objects that an owner gains.
 fn growth(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Owner) -> Result<(i64, i64)> {
+    let gained = (signed(gain.size), 1);
     if let Some(object) = gain.object {
         let payment = tx.payment(object.id, None, owner)?;
         if payment.by_it || payment.by_others {
-            return Ok((0, 0));
+            let is_gained = pays_no_longer(tx, object, owner, gained)?;
+            return Ok(if is_gained { gained } else { (0, 0) });
         }
     }
-    let gained = (signed(gain.size), 1);
     let Some(name) = name else { return Ok(gained) };
     let Some(left) = sweep::resolve(tx, name)?.map(|bound| bound.object.id) else {
         return Ok(gained);
@@ -96,4 +97,22 @@ fn growth(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Owne
         return Ok((gained.0.saturating_sub(payment.size), 0));
     }
     Ok(gained)
+}
+
+/// Whether an owner without room for an object pays for it only by holds that are over. Once these are given back,
+/// it is a gain.
+fn pays_no_longer(
+    tx: &mut WriteTx<'_>,
+    object: &StoredObject,
+    owner: &Owner,
+    (bytes, objects): (i64, i64),
+) -> Result<bool> {
+    let is_full = tx
+        .quota(owner)?
+        .is_some_and(|quota| quota.refusal(bytes, objects).is_some());
+    if !is_full || !tx.trusts_clock()? {
+        return Ok(false);
+    }
+    let holds = tx.read_rows(|tx| queries::quotas::holds(tx, object.id, owner))?;
+    Ok(holds.iter().all(|(_, is_over)| *is_over))
 }

@@ -87,12 +87,11 @@ impl Owners {
             let Some(quota) = self.counted(tx, &owner)?.map(|counted| counted.quota.clone()) else {
                 continue;
             };
-            let (bytes, objects) = self.growth(tx, object, size, &owner, Counts::All)?;
-            if quota.refusal(bytes, objects).is_none() {
+            if quota.refusal(signed(size), 1).is_none() {
                 continue;
             }
             let living = self.living(tx, &owner)?;
-            let (bytes, objects) = self.growth(tx, object, size, &owner, Counts::Living)?;
+            let (bytes, objects) = self.growth(tx, object, size, &owner)?;
             if let Some(over) = living.and_then(|quota| quota.refusal(bytes, objects)) {
                 return Ok(Some(over));
             }
@@ -180,16 +179,15 @@ impl Owners {
         }))
     }
 
-    /// Bytes and objects that an owner gains; see `admit`.
+    /// Bytes and objects that an owner gains once what is over was given back; see `admit`.
     fn growth(
         &mut self,
         tx: &mut ReadTx<'_>,
         object: Option<ObjectId>,
         size: u64,
         owner: &Owner,
-        counts: Counts,
     ) -> Result<(i64, i64)> {
-        if self.pays(tx, object, owner, None, counts)? {
+        if self.pays(tx, object, owner, None, Counts::Living)? {
             return Ok((0, 0));
         }
         let gained = (signed(size), 1);
@@ -198,7 +196,7 @@ impl Owners {
             return Ok(gained);
         };
         let by_it = left.tags.get(&owner.key) == Some(&owner.value);
-        if by_it && !self.pays(tx, left.object, owner, Some(&name), counts)? {
+        if by_it && !self.pays(tx, left.object, owner, Some(&name), Counts::Living)? {
             return Ok((gained.0.saturating_sub(signed(left.size)), 0));
         }
         Ok(gained)

@@ -298,3 +298,33 @@ fn doctor_finds_owners_that_are_full_or_over_a_soft_limit() {
     let refused = findings.iter().find(|finding| finding.code == "refused").unwrap();
     assert_eq!(refused.figures["refused_times"].to_string(), "3");
 }
+
+#[test]
+fn an_object_that_a_hold_no_longer_pays_for_is_a_gain() {
+    let clock = Clock::take();
+    let heap = Heap::new();
+    let only = |objects| {
+        heap.set_quota("owner", "ann", QuotaLimits::none().hard_objects(objects))
+            .unwrap()
+    };
+    only(2);
+    let passing = heap
+        .store_bytes(&content(1, 10), ann(Hold::Anonymous).expires_in(HOUR))
+        .unwrap()
+        .id;
+    heap.bind("kept", &passing).unwrap();
+    heap.store_bytes(&content(2, 10), ann(Hold::Name("hers"))).unwrap();
+    clock.advance(2 * HOUR);
+    only(1);
+    let again = || heap.store_bytes(&content(1, 10), ann(Hold::Name("again"))).map(drop);
+    let refusal = ("owner=ann".to_owned(), QuotaLimit::Objects, [1, 1, 1]);
+    assert_eq!(figures(again()), refusal);
+    assert_eq!(figures(heap.tag("kept", "owner", "ann")), refusal);
+    only(2);
+    heap.tag("kept", "owner", "ann").unwrap();
+    assert_eq!(used(&heap, "ann"), (20, 2));
+    // Neither is it one while another hold pays.
+    only(1);
+    again().unwrap();
+    assert_balanced(&heap);
+}
