@@ -3,8 +3,7 @@
 use heapledger::find_sign;
 
 /// The statements of a text, read as a file or a server would, without their semicolons, and what follows the last
-/// one. A command with a dot and the
-/// name of a query end with their line, too.
+/// one. A command with a dot and the name of a query end with their line, too.
 pub fn split(text: &str, on_server: bool) -> (Vec<&str>, &str) {
     let (mut statements, mut rest) = (Vec::new(), text);
     while let Some(end) = end(rest, on_server) {

@@ -87,6 +87,7 @@ impl Owners {
             let Some(quota) = self.counted(tx, &owner)?.map(|counted| counted.quota.clone()) else {
                 continue;
             };
+            // Where there is room for all of it, nothing is given back for it.
             if quota.refusal(signed(size), 1).is_none() {
                 continue;
             }

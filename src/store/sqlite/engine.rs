@@ -53,7 +53,7 @@ pub(in crate::store) struct SqliteEngine {
     far_from_ceiling: Option<Instant>,
     /// The limit of the log far from the ceiling, in bytes.
     log_limit: u64,
-    /// Bytes of its log that the connection keeps when it starts the log again.
+    /// Bytes of its log that the connection keeps when it starts the log again; at first as `connect` has set it.
     log_kept: u64,
     /// Whether the transaction does more than make room.
     grows: bool,
