@@ -8,6 +8,7 @@ use diesel::connection::SimpleConnection;
 
 use super::ceiling::length;
 use super::checkpoint::LONG;
+use super::guards::{allow_guarded_writes, without_triggers};
 use super::log_limit;
 use super::sidecar::sidecar;
 use super::vfs;
@@ -132,8 +133,12 @@ impl FileLocation {
             url.push_str("&vfs=");
             url.push_str(&name.replace(' ', "%20"));
         }
-        let mut conn = diesel::SqliteConnection::establish(&url)
-            .map_err(|source| Error::database("the file cannot be opened", source))?;
+        let open = || diesel::SqliteConnection::establish(&url);
+        let opened = match access {
+            Access::Read => open(),
+            Access::Write => without_triggers(open),
+        };
+        let mut conn = opened.map_err(|source| Error::database("the file cannot be opened", source))?;
         conn.batch_execute(&self.pragmas(access))
             .map_err(|source| self.explain(source))?;
         match access {
@@ -207,15 +212,6 @@ const READ_CACHE: i32 = -32 * 1024;
 /// Pages in the log after which SQLite itself copies them into the file, within a commit. Only a
 /// transaction larger than the limit of the log makes it this long.
 const CHECKPOINT_PAGES: u32 = 20_000;
-
-/// Lets a connection write to tables that guards in the file protect from other tools: the guards
-/// name this collation, which SQLite looks up before it runs them.
-///
-/// A function would be the usual way, but with `trusted_schema` off a trigger may only call
-/// functions that are marked as innocuous, and Diesel cannot register those.
-pub(in crate::store) fn allow_guarded_writes(conn: &mut diesel::SqliteConnection) -> Result<()> {
-    Ok(conn.register_collation("only_heapledger_may_write", str::cmp)?)
-}
 
 /// The path as an SQLite URI, in which `?`, `#` and `%` would have a meaning.
 pub(in crate::store) fn file_url(path: &Path) -> Result<String> {

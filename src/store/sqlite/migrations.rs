@@ -6,7 +6,7 @@ use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connect::allow_guarded_writes;
+use super::guards::allow_guarded_writes;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 

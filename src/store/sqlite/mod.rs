@@ -7,6 +7,7 @@ pub(in crate::store) mod connect;
 pub(in crate::store) mod copy;
 pub(in crate::store) mod engine;
 pub(in crate::store) mod exec;
+mod guards;
 pub(in crate::store) mod location;
 pub(in crate::store) mod log;
 mod log_holders;
