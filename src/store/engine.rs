@@ -32,6 +32,11 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
     /// A read of what is written.
     fn read(&mut self) -> ReadTx<'_>;
 
+    /// Such a read while nobody writes, if [`Self::reads_when_idle`].
+    fn read_when_idle(&mut self) -> ReadTx<'_> {
+        self.read()
+    }
+
     /// A number that changes when another connection has written to the space.
     fn version(&self) -> i64;
 
@@ -128,11 +133,6 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
     /// Waits until no checkpoint of this process is running; false at the deadline.
     fn await_checkpoint(&mut self, _deadline: Deadline) -> bool {
         true
-    }
-
-    /// Announces that more will be written than fits in a cache, until it is called with `false`.
-    fn stream(&mut self, _is_streaming: bool) -> Result<()> {
-        Ok(())
     }
 
     /// Set from when a call waits for readers of the log until it can be shortened.

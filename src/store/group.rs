@@ -179,7 +179,7 @@ impl Group {
         }
         let mut entered = self.entered();
         // Uncommitted changes must not be visible.
-        (!entered.turn.writer.is_open()).then(|| read(&mut entered.turn.writer.engine.read()))
+        (!entered.turn.writer.is_open()).then(|| read(&mut entered.turn.writer.engine.read_when_idle()))
     }
 
     /// Runs `work` in a separate transaction that is always rolled back: its effects are real and

@@ -124,14 +124,6 @@ impl<'w> WriteTx<'w> {
     pub fn whole<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         work(self).inspect_err(|_| self.writer.fail())
     }
-
-    /// Runs `work`, which writes more than fits in a cache.
-    pub fn streaming<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        self.writer.engine.stream(true)?;
-        let result = work(self);
-        self.writer.engine.stream(false)?;
-        result
-    }
 }
 
 /// Reads.

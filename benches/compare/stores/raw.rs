@@ -17,7 +17,7 @@ use crate::store::{Durability, Growing, Store};
 /// between tries, and the baseline would look slower than necessary.
 pub struct Raw(Mutex<Connection>);
 
-/// As `src/store/sqlite/conn.rs` sets its writer up, but for `synchronous`.
+/// As `src/store/sqlite/connect.rs` sets up a writer that reads, but for `synchronous`.
 const PRAGMAS: &str = "
     PRAGMA page_size = 4096;
     PRAGMA auto_vacuum = INCREMENTAL;

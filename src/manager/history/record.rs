@@ -246,7 +246,7 @@ impl MemManager {
                 writer.write_unsynced(deadline, |tx| {
                     self.signed(tx, end, |tx| {
                         self.write_uses(tx, uses)?;
-                        tx.streaming(&mut work)
+                        work(tx)
                     })
                 })
             })

@@ -231,14 +231,8 @@ pub(in crate::manager) fn store_spooled(
         size: spooled.size(),
         whole,
     };
-    if what.size < LARGE {
-        return allocate(tx, &what, hold, spooled);
-    }
-    tx.streaming(|tx| allocate(tx, &what, hold, spooled))
+    allocate(tx, &what, hold, spooled)
 }
-
-/// Size of a writer's page cache: larger objects do not fit it.
-const LARGE: u64 = 32 << 20;
 
 /// The unit of work of every allocation: dedup, bound, object, pieces, hold.
 pub(in crate::manager) fn allocate(

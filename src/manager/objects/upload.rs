@@ -334,7 +334,7 @@ impl<'a> Upload<'a> {
         let mut placing = self.placing(tx, &row);
         let rest = part.rest().len() as i64;
         placing.remaining = rest;
-        tx.streaming(|tx| self.place(tx, &mut row, &mut placing, part, rest))?;
+        self.place(tx, &mut row, &mut placing, part, rest)?;
         let content = self.announced.content(id, part.total, None);
         let object = content.object(tx, placing.object, hold)?;
         let kept = Kept::from(&object);

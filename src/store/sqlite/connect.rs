@@ -183,7 +183,8 @@ impl FileLocation {
                 };
                 format!(
                     "{common} PRAGMA synchronous = {synchronous}; PRAGMA cache_size = {WRITE_CACHE}; \
-                     PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {};",
+                     PRAGMA cache_spill = {SPILL}; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; \
+                     PRAGMA journal_size_limit = {};",
                     self.log_limit / LONG
                 )
             }
@@ -201,14 +202,12 @@ impl FileLocation {
     }
 }
 
-/// Page cache of a writer, in KiB as a negative number. A batch that changes more spills to the
-/// log.
-pub(in crate::store) const WRITE_CACHE: i32 = -32 * 1024;
-/// Page cache of a writer while it streams a large object. A part of one fits, because what spills goes to the log page
-/// by page, and only what a commit writes is gathered.
-pub(in crate::store) const STREAM_CACHE: i32 = -12 * 1024;
-/// Page cache of a reader.
-const READ_CACHE: i32 = -32 * 1024;
+/// Page cache of a writer, in KiB as a negative number.
+pub(super) const WRITE_CACHE: i32 = -8 * 1024;
+/// Pages that a transaction keeps nevertheless; one that changes more spills to the log, page by page.
+const SPILL: u32 = 8 * 1024;
+/// Page cache of a reader, in KiB as a negative number.
+pub(super) const READ_CACHE: i32 = -32 * 1024;
 /// Pages in the log after which SQLite itself copies them into the file, within a commit. Only a
 /// transaction larger than the limit of the log makes it this long.
 const CHECKPOINT_PAGES: u32 = 20_000;

@@ -1,6 +1,7 @@
 //! The engine of the writer: one SQLite connection, and everything about writing that is specific to
 //! SQLite.
 
+mod cache;
 mod near_ceiling;
 mod room_in_log;
 
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
+use self::cache::Cache;
 use super::ceiling::{Ceiling, OnDisk, forget_refusal};
 use super::checkpoint::{Checkpoints, LONG};
-use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Run};
 use super::log::Log;
 use super::pages::file_sizes;
@@ -40,6 +41,7 @@ pub(in crate::store) struct SqliteEngine {
     /// Dropped before the connection.
     checkpoints: Checkpoints,
     conn: Conn,
+    cache: Cache,
     location: FileLocation,
     /// The deadline of the current call.
     deadline: Deadline,
@@ -97,6 +99,7 @@ impl SqliteEngine {
             may_use_reserve: false,
             moves_ceiling: false,
             conn,
+            cache: Cache::default(),
             location,
             looked: None,
             stamp: true,
@@ -169,6 +172,11 @@ impl Engine for SqliteEngine {
         ReadTx::new(&mut self.conn)
     }
 
+    fn read_when_idle(&mut self) -> ReadTx<'_> {
+        self.cache.read(&mut self.conn);
+        self.read()
+    }
+
     fn version(&self) -> i64 {
         self.version
     }
@@ -181,6 +189,7 @@ impl Engine for SqliteEngine {
     fn begin(&mut self, _space: MemRamId) -> Result<()> {
         self.same_file()?;
         self.set_sync()?;
+        self.cache.write(&mut self.conn);
         forget_refusal();
         self.look_at_ceiling();
         let deadline = self.deadline;
@@ -299,13 +308,6 @@ impl Engine for SqliteEngine {
 
     fn sync_commits(&mut self, sync: bool) {
         self.syncs = sync;
-    }
-
-    /// A large cache would only fill with pages that are not needed again.
-    fn stream(&mut self, is_streaming: bool) -> Result<()> {
-        let size = if is_streaming { STREAM_CACHE } else { WRITE_CACHE };
-        let set = self.conn.batch_execute(&format!("PRAGMA cache_size = {size}"));
-        self.explain(set)
     }
 
     fn limits(&self) -> Limits {
