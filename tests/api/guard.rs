@@ -41,6 +41,11 @@ fn writes_by_another_tool_are_refused() {
         "INSERT INTO arenas (memram_id, max_mem) VALUES (1, 262144)",
         "INSERT INTO memram (name, max_mem, arena_size, per_block, created_at) VALUES ('x', 1, 1, 1, 0)",
         "REPLACE INTO sequences (memram_id, name, last_id) VALUES (1, 'blocks', 0)",
+        "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
+        "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) VALUES (1, 1, 1, 512, 512)",
+        "INSERT INTO ledger SELECT * FROM ledger",
+        "INSERT INTO stored_objects (memram_id, object_id, kind, size, held, created_at) VALUES (1, 'a', 'bytes', 0, 1, 0)",
+        "INSERT INTO events (memram_id, at, kind, bytes, mem) VALUES (1, 0, 'free', 5, 1499)",
     ] {
         let refused = other.try_execute(statement).unwrap_err();
         assert!(refused.contains("only_heapledger_may_write"), "{statement}: {refused}");
@@ -88,7 +93,26 @@ fn names_and_events_that_do_not_agree_are_found_and_explained() {
     }
 }
 
-/// These columns have no guard, because it would slow down every allocation.
+#[test]
+fn every_table_has_a_guard_for_each_kind_of_write() {
+    files_only!(Guards);
+    let heap = heap();
+    let sql = heap.sql();
+    let tables = texts(
+        &sql,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 2) <> '__'",
+    );
+    assert!(tables.len() > 10, "{tables:?}");
+    for table in tables {
+        for write in ["insert", "update", "delete"] {
+            let name = format!("guard_{table}_{write}");
+            let there = format!("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name = '{name}'");
+            assert_eq!(number(&sql, &there), 1, "{name}");
+        }
+    }
+}
+
+/// Of somebody who has bypassed the guards.
 #[test]
 fn a_quick_check_finds_writes_by_others() {
     files_only!(Schema);
@@ -101,8 +125,8 @@ fn a_quick_check_finds_writes_by_others() {
          SELECT 1, replace(hex(zeroblob(32)), 'A', 'b'), 'bytes', 0, 1, 0",
     ] {
         let heap = heap();
-        other_tool(heap.address()).execute(statement);
         let sql = heap.sql();
+        sql.execute(statement);
         assert!(number(&sql, "SELECT count(*) FROM violations") > 0, "{statement}");
     }
 }

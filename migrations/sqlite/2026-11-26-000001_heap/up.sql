@@ -30,8 +30,8 @@ PRAGMA user_version = 101;
 -- foreign key, so that they cannot disagree; the parent needs a UNIQUE constraint for that, whose
 -- cost is not measurable. There is none from the ledger to stored_objects: SQLite looks up the
 -- children of each removed row, and the index for that would be 5 % of a put and 6 % of a batch of
--- frees. Besides, the pieces of an upload belong to a reservation. The trigger
--- guard_stored_objects_delete ensures that an object is removed after its first piece.
+-- frees. Besides, the pieces of an upload belong to a reservation. To other tools, the trigger
+-- guard_stored_objects_delete refuses to remove an object before its first piece.
 
 -- What applies to the whole file; one row. max_file is the most bytes that the file, its log and
 -- the index of its log may have together; NULL if only the spaces are bounded.
@@ -394,14 +394,10 @@ CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 --
 -- Any tool may read, but writes would bypass the code that maintains the totals. Each guard names a
 -- collation that only heapledger defines: in any other tool SQLite refuses a statement that would
--- fire it with "no such collation sequence", before a row changes. The condition is never true, so
--- a guard costs only the lookup.
+-- fire it with "no such collation sequence", before a row changes. The condition is never true.
 --
--- Writes that an allocation does for each object and piece are not guarded: new rows of blocks,
--- stored_objects, ledger and events, and how full a block is. A guard there would cost every
--- allocation 12 to 15 % (on events, which every object has, two thirds of the row), and the view
--- violations shows what others write there. New names are guarded, because people are likely to
--- write them by hand; the guard is a seventh of the cost of a bind.
+-- heapledger itself switches triggers off when it opens the file: running the guards would cost a batch
+-- of small allocations 12 to 15 %, and those on events two thirds of the row.
 
 CREATE TRIGGER guard_heap_insert BEFORE INSERT ON heap
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
@@ -445,9 +441,17 @@ CREATE TRIGGER guard_pools_update BEFORE UPDATE ON pools
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_pools_delete BEFORE DELETE ON pools
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_blocks_insert BEFORE INSERT ON blocks
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_blocks_update BEFORE UPDATE ON blocks
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_blocks_delete BEFORE DELETE ON blocks
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_stored_objects_insert BEFORE INSERT ON stored_objects
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_stored_objects_update BEFORE UPDATE ON stored_objects
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_ledger_insert BEFORE INSERT ON ledger
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_ledger_update BEFORE UPDATE ON ledger
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
@@ -489,13 +493,15 @@ CREATE TRIGGER guard_sequences_update BEFORE UPDATE ON sequences
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_sequences_delete BEFORE DELETE ON sequences
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_events_insert BEFORE INSERT ON events
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_events_update BEFORE UPDATE ON events
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_events_delete BEFORE DELETE ON events
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 
--- An object can be removed only after its first piece, even past the guards, unless its pieces are
--- given back later. FAIL, because for ABORT SQLite would copy each page that it touches.
+-- An object can be removed only after its first piece, even by a tool that defines the collation, unless
+-- its pieces are given back later. FAIL, because for ABORT SQLite would copy each page that it touches.
 CREATE TRIGGER guard_stored_objects_delete BEFORE DELETE ON stored_objects
 WHEN '' <> '' COLLATE only_heapledger_may_write
   OR (EXISTS (SELECT 1 FROM ledger l WHERE l.id = OLD.id AND l.stored_object_id = OLD.id)
