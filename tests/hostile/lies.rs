@@ -103,13 +103,20 @@ fn looks(on_server: usize, statements: impl FnOnce(&Sql) -> Vec<String>) {
     if server().is_some() {
         all = all.into_iter().step_by(on_server).collect();
     }
-    let original = Original::of(&path);
-    // Runs all of them, so that one run shows all failures.
-    let bad: Vec<_> = all
-        .into_iter()
-        .filter(|statements| !original.look(statements))
-        .collect();
+    // In two threads, each with a specimen; all of them, so that one run shows all failures.
+    let (some, others) = all.split_at(all.len() / 2);
+    let bad = std::thread::scope(|scope| {
+        let others = scope.spawn(|| looks_at(others));
+        [looks_at(some), others.join().unwrap()].concat()
+    });
     assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// Looks at each, and returns those with a panic.
+fn looks_at(all: &[String]) -> Vec<&String> {
+    let (_place, path) = specimen();
+    let original = Original::of(&path);
+    all.iter().filter(|statements| !original.look(statements)).collect()
 }
 
 #[test]
