@@ -1,7 +1,7 @@
 //! The file system below SQLite: what is done differently there, and why.
 //!
 //! SQLite reaches the disk through a [virtual file system], a table of C functions. This
-//! folder is the only code of the library that is called from C, and so the only one where a
+//! folder is the only code of the library below SQLite, called from C, and so the only one where a
 //! mistake could damage a file instead of failing a call. It does four things.
 //!
 //! # 1. The writer's files ([`log`], [`held`], [`grow`])
