@@ -374,9 +374,11 @@ diesel::table! {
 diesel::table! {
     violations (invariant) {
         invariant -> Text,
+        rule -> Text,
         #[sql_name = "table"]
         table_name -> Text,
         id -> Nullable<BigInt>,
+        key -> Nullable<Text>,
         expected -> Text,
         found -> Text,
     }

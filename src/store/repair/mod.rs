@@ -31,6 +31,7 @@ use crate::books::change::Change;
 use crate::books::fix::Fix;
 use crate::books::rules::{FoundBy, RULES, Rule};
 use crate::error::Result;
+use crate::models::schema::violations;
 use statements::{spelled, statements_of};
 
 /// A row that breaks a rule.
@@ -46,10 +47,23 @@ pub(crate) struct Broken {
     pub found: String,
 }
 
-const IN_VIEW: &str = "SELECT coalesce(id, 0) AS id, key, expected, found FROM violations WHERE rule = ?1";
-
 #[cfg(feature = "postgres")]
 const SUSPECTS: &str = "SELECT DISTINCT rule AS name FROM violations";
+
+/// `id`, `key`, `expected` and `found` of a row of the view `violations`.
+type InView = (Option<i64>, Option<String>, String, String);
+
+impl From<InView> for Broken {
+    fn from((id, key, expected, found): InView) -> Self {
+        let id = id.unwrap_or_default();
+        Self {
+            id,
+            key,
+            expected,
+            found,
+        }
+    }
+}
 
 /// The rules of the view that rows may break now; all of them if that is not known.
 #[derive(Debug)]
@@ -179,8 +193,11 @@ impl WriteTx<'_> {
 fn broken(conn: &mut Conn, rule: &Rule) -> QueryResult<Vec<Broken>> {
     match rule.found {
         FoundBy::View => {
-            let query = diesel::sql_query(spelled(conn, IN_VIEW));
-            query.bind::<Text, _>(rule.name).load(conn)
+            // It stays prepared: to compile the view takes longer than to read a small heap.
+            let query = violations::table.filter(violations::rule.eq(rule.name));
+            let columns = (violations::id, violations::key, violations::expected, violations::found);
+            let rows = query.select(columns).load::<InView>(conn)?;
+            Ok(rows.into_iter().map(Broken::from).collect())
         }
         FoundBy::Repair => find(conn, statements_of(rule)?.find.unwrap_or_default()),
     }
