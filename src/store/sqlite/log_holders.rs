@@ -15,6 +15,10 @@ use crate::store::sqlite::location::FileLocation;
 /// The bytes of the `-shm` that readers lock (<https://sqlite.org/walformat.html#wal_locks>).
 const READERS: RangeInclusive<u64> = 123..=127;
 
+/// How often the list of locks is read. The system gives it out in pages, and leaves some out if other programs lock
+/// and unlock meanwhile: with four of them that did nothing else, one reading in seven lacked a lock that was held.
+const READINGS: usize = 4;
+
 /// The lock of a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct ReadLock {
@@ -63,21 +67,23 @@ pub(super) fn read_locks(location: &FileLocation) -> Vec<ReadLock> {
     let Some(index) = FileId::of(&sidecar(&location.path, "-shm")) else {
         return Vec::new();
     };
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let readings: Vec<_> = (0..READINGS)
+        .map(|_| std::fs::read_to_string("/proc/locks").unwrap_or_default())
+        .collect();
     let (device, inode) = (index.device_name(), index.inode());
-    let of_file = parse(&locks, |file| file == format!("{device}:{inode}"));
+    let of_file = parse(&readings, |file| file == format!("{device}:{inode}"));
     if !of_file.is_empty() {
         return of_file;
     }
     // Some file systems (overlayfs, btrfs) list their files under another device than `stat` does.
-    parse(&locks, |file| {
+    parse(&readings, |file| {
         file.rsplit(':').next() == Some(inode.to_string().as_str())
     })
 }
 
-/// The locks of a file in the form of `/proc/locks`:
+/// The locks of a file in any of several readings of `/proc/locks`:
 /// `7: POSIX  ADVISORY  READ 4242 fe:00:1048613 123 123`.
-fn parse(locks: &str, is_file: impl Fn(&str) -> bool) -> Vec<ReadLock> {
+fn parse(readings: &[String], is_file: impl Fn(&str) -> bool) -> Vec<ReadLock> {
     let lock = |line: &str| {
         let words: Vec<_> = line.split_whitespace().collect();
         // A second word `->` marks one that waits for the lock before it.
@@ -93,7 +99,13 @@ fn parse(locks: &str, is_file: impl Fn(&str) -> bool) -> Vec<ReadLock> {
             bytes: (first, last),
         })
     };
-    locks.lines().filter_map(lock).collect()
+    let mut locks = Vec::new();
+    for lock in readings.iter().flat_map(|locks| locks.lines()).filter_map(lock) {
+        if !locks.contains(&lock) {
+            locks.push(lock);
+        }
+    }
+    locks
 }
 
 fn command(pid: u32) -> String {
@@ -118,14 +130,26 @@ mod tests {
             7: POSIX  ADVISORY  READ  -1 fe:00:42 124 124\n\
             8: OFDLCK ADVISORY  READ  -1 fe:00:42 124 124\n\
             9: POSIX\n";
-        let pids = |file: &str| -> Vec<_> {
-            parse(locks, |found| found == file)
-                .iter()
-                .map(|lock| lock.pid)
-                .collect()
-        };
+        let pids = |file: &str| pids(&[locks], file);
         assert_eq!(pids("fe:00:42"), [17, 18]);
         assert_eq!(pids("fe:00:43"), [22]);
         assert!(pids("fe:00:44").is_empty());
+    }
+
+    #[test]
+    fn a_lock_may_be_missing_in_one_reading_of_the_list() {
+        let first = "1: POSIX  ADVISORY  READ  17 fe:00:42 123 123\n";
+        let both = "1: POSIX  ADVISORY  READ  17 fe:00:42 123 123\n2: POSIX  ADVISORY  READ  18 fe:00:42 124 124\n";
+        for readings in [["", both], [both, ""], [first, both], [both, first]] {
+            assert_eq!(pids(&readings, "fe:00:42"), [17, 18]);
+        }
+    }
+
+    fn pids(readings: &[&str], file: &str) -> Vec<u32> {
+        let readings: Vec<_> = readings.iter().map(ToString::to_string).collect();
+        parse(&readings, |found| found == file)
+            .iter()
+            .map(|lock| lock.pid)
+            .collect()
     }
 }
