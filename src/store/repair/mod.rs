@@ -50,21 +50,6 @@ pub(crate) struct Broken {
 #[cfg(feature = "postgres")]
 const SUSPECTS: &str = "SELECT DISTINCT rule AS name FROM violations";
 
-/// `id`, `key`, `expected` and `found` of a row of the view `violations`.
-type InView = (Option<i64>, Option<String>, String, String);
-
-impl From<InView> for Broken {
-    fn from((id, key, expected, found): InView) -> Self {
-        let id = id.unwrap_or_default();
-        Self {
-            id,
-            key,
-            expected,
-            found,
-        }
-    }
-}
-
 /// The rules of the view that rows may break now; all of them if that is not known.
 #[derive(Debug)]
 pub(crate) struct Suspects(Option<Vec<Suspect>>);
@@ -196,8 +181,14 @@ fn broken(conn: &mut Conn, rule: &Rule) -> QueryResult<Vec<Broken>> {
             // It stays prepared: to compile the view takes longer than to read a small heap.
             let query = violations::table.filter(violations::rule.eq(rule.name));
             let columns = (violations::id, violations::key, violations::expected, violations::found);
-            let rows = query.select(columns).load::<InView>(conn)?;
-            Ok(rows.into_iter().map(Broken::from).collect())
+            let rows: Vec<(Option<i64>, _, _, _)> = query.select(columns).load(conn)?;
+            let broken = rows.into_iter().map(|(id, key, expected, found)| Broken {
+                id: id.unwrap_or_default(),
+                key,
+                expected,
+                found,
+            });
+            Ok(broken.collect())
         }
         FoundBy::Repair => find(conn, statements_of(rule)?.find.unwrap_or_default()),
     }
