@@ -150,7 +150,7 @@ impl WriteTx<'_> {
     }
 
     /// The rules that are currently broken. A server plans the whole view for each rule that is asked for, so
-    /// this saves many statements there. SQLite plans only the part of the rule, and is not asked.
+    /// this saves many statements there. SQLite keeps its plan from one rule to the next, and is not asked.
     pub fn suspects(&mut self) -> Result<Suspects> {
         self.read(|tx| match tx.conn()? {
             Conn::Sqlite(_) => Ok(Suspects(None)),
