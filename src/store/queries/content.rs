@@ -126,8 +126,7 @@ pub enum StoredContent {
 pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 /// The content of an object that never expires, has no hold that a read refreshes, and has one piece. The index
-/// alone tells the former two:
-/// `endless / 2` is 0 for 1, and 0.5 for 1.0.
+/// alone tells the former two: `endless / 2` is 0 for 1, and 0.5 for 1.0.
 ///
 /// For the first space, which most files have only, the key is a constant in the statement; binding
 /// it would take a twentieth of a get.
@@ -137,8 +136,7 @@ macro_rules! read_whole {
     ($space:literal) => {
         concat!(
             "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
-             WHERE o.object_id = ? AND l.is_last = 1 \
-             AND o.endless / 2 = 0 AND o.memram_id = ",
+             WHERE o.object_id = ? AND l.is_last AND NOT (o.endless / 2) AND o.memram_id = ",
             $space
         )
     };

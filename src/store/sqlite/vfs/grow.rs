@@ -24,11 +24,10 @@ static ZEROS: [u8; MOST] = [0; MOST];
 
 /// Writes zeros where a small commit will extend the log, and after it, so that this commit and the
 /// next ones only overwrite them. A sync takes twice as long when the file has grown, because the
-/// file system must record the new extents. (PostgreSQL does the same: `wal_init_zero`.)
-pub(super) fn make_room(file: *mut ffi::sqlite3_file, growth: Growth, limit: u64) {
+/// file system must record the new extents. (PostgreSQL does the same: `wal_init_zero`.) The log has `size` bytes.
+pub(super) fn make_room(file: *mut ffi::sqlite3_file, size: i64, growth: Growth, limit: u64) {
     let end = growth.end;
-    let mut size = 0;
-    if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < end {
+    if size < end {
         // At most doubles the log, so that a short log is filled only a little.
         let until = end.saturating_add(size.min(ROOM));
         let whole = until.saturating_add(LOG_PART - until % LOG_PART);

@@ -97,7 +97,8 @@ impl Held {
         if self.bytes.is_empty() {
             return Ok(());
         }
-        if is_cut_short(self.file, self.start) {
+        let size = size_of(self.file);
+        if size.is_some_and(|size| size < self.start) {
             self.is_cut_short = true;
             return Err(ffi::SQLITE_IOERR_WRITE);
         }
@@ -110,8 +111,10 @@ impl Held {
             self.bytes.clear();
             return Err(code);
         }
-        if self.ends_small_commit() {
-            make_room(self.file, growth, self.limit);
+        if self.ends_small_commit()
+            && let Some(size) = size
+        {
+            make_room(self.file, size, growth, self.limit);
         }
         let count = self.bytes.len() as c_int;
         let code = real!(LOG, xWrite(self.file, self.bytes.as_ptr().cast(), count, self.start));
@@ -137,8 +140,7 @@ impl Held {
 /// appended to it any more. Litestream compares what follows with the logs that it knows, and copies
 /// the whole database if it finds an older one. If it fails, nothing is lost.
 fn cut(file: *mut ffi::sqlite3_file, end: i64) {
-    let mut size = 0;
-    if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size > end {
+    if size_of(file).is_some_and(|size| size > end) {
         real!(LOG, xTruncate(file, end));
     }
 }
@@ -152,8 +154,13 @@ pub(super) fn describes_page(count: c_int) -> bool {
 /// those commits are lost, and so would be commits after the gap. SQLite itself shortens a log only
 /// when it restarts it.
 pub(super) fn is_cut_short(file: *mut ffi::sqlite3_file, at: i64) -> bool {
+    size_of(file).is_some_and(|size| size < at)
+}
+
+/// Bytes of a log, if the system tells.
+fn size_of(file: *mut ffi::sqlite3_file) -> Option<i64> {
     let mut size = 0;
-    real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < at
+    (real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK).then_some(size)
 }
 
 /// Whether these bytes are the frame header of a commit's last page: bytes 4 to 7 are the size of the
