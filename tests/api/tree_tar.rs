@@ -246,7 +246,7 @@ fn header(kind: tar::EntryType, path: &[u8], size: u64) -> tar::Header {
     header
 }
 
-/// A tar of these members; each of a size has so many zeros as content.
+/// A tar of these members; each of a size has that many zeros as content.
 fn hostile(members: &[(tar::EntryType, &[u8], &str)]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (kind, path, target) in members {

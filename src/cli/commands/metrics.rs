@@ -187,7 +187,7 @@ const OF_HEAP: [(&str, &str, Figure); 6] = [
 const OF_QUOTAS: [(&str, &str, FigureOfQuota); 6] = [
     ("quota_used_bytes", "Bytes that the owner has.", |q| Some(q.used_bytes)),
     ("quota_hard_bytes", "More bytes are refused.", |q| q.limits.hard_bytes),
-    ("quota_soft_bytes", "Beyond so many bytes there is a warning.", |q| {
+    ("quota_soft_bytes", "Bytes beyond which there is a warning.", |q| {
         q.limits.soft_bytes
     }),
     ("quota_used_objects", "Objects that the owner has.", |q| {
@@ -196,11 +196,9 @@ const OF_QUOTAS: [(&str, &str, FigureOfQuota); 6] = [
     ("quota_hard_objects", "More objects are refused.", |q| {
         q.limits.hard_objects
     }),
-    (
-        "quota_soft_objects",
-        "Beyond so many objects there is a warning.",
-        |q| q.limits.soft_objects,
-    ),
+    ("quota_soft_objects", "Objects beyond which there is a warning.", |q| {
+        q.limits.soft_objects
+    }),
 ];
 
 fn space(stats: &Stats) -> (&'static str, String) {

@@ -100,7 +100,7 @@ fn none_failed(failed: u64) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// Says what would go for so many new bytes, in a space that evicts.
+/// Says what would go for this many new bytes, in a space that evicts.
 fn evictions(new: u64, failed: u64, context: &Context<'_>) -> Result<Outcome> {
     let plan = context.read()?.plan_eviction(new)?;
     let sizes = context.sizes();

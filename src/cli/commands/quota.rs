@@ -29,19 +29,19 @@ pub struct Args {
     #[arg(value_name = "KEY=VALUE", value_parser = tags::tag)]
     owner: Option<Tag>,
 
-    /// What would give it more bytes is refused; or none
+    /// Refuse what would give it more bytes than this; `none` for no limit
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "owner")]
     hard: Option<Limit>,
 
-    /// Beyond so many bytes there is a warning; or none
+    /// Warn when it has more bytes than this; `none` for no warning
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "owner")]
     soft: Option<Limit>,
 
-    /// What would give it more objects is refused; or none
+    /// Refuse what would give it more objects than this; `none` for no limit
     #[arg(long, value_name = "N", value_parser = number, requires = "owner")]
     objects: Option<Limit>,
 
-    /// Beyond so many objects there is a warning; or none
+    /// Warn when it has more objects than this; `none` for no warning
     #[arg(long, value_name = "N", value_parser = number, requires = "owner")]
     soft_objects: Option<Limit>,
 

@@ -150,7 +150,7 @@ impl Chart {
     }
 }
 
-/// At least so many bytes, so that a quarter of it is a round number.
+/// At least this many bytes, and a quarter of them is a round number.
 fn round(bytes: u64) -> u64 {
     let quarter = bytes.div_ceil(4).max(1);
     let unit = (0..6)

@@ -7,7 +7,7 @@ use super::chart;
 use super::html::{grouped, human, plural, share};
 use crate::cli::output::text::time;
 
-/// The frames take at most so many bytes; where they would take more, every other one is left out, again and
+/// The most bytes that the frames take; where they would take more, every other one is left out, again and
 /// again.
 const MOST: usize = 4 << 20;
 

@@ -21,7 +21,7 @@ pub(in crate::manager) trait Candidates {
     /// The next object that may go and has no place.
     fn unranked(&mut self, which: Evictable, after: StoredObjectId) -> Result<Vec<StoredObject>>;
 
-    /// Whether all that may go have so many bytes.
+    /// Whether all that may go have that many bytes together.
     fn have(&mut self, order: Order, bytes: u64, passed: &BTreeSet<StoredObjectId>) -> Result<bool>;
 }
 

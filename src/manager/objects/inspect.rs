@@ -20,7 +20,7 @@ impl MemManager {
         self.tagged([])
     }
 
-    /// Rows that are read page by page: those after a key, at most so many.
+    /// Rows that are read page by page: those after a key, at most the given number of them.
     pub(super) fn pages<T>(
         &self,
         read: impl Fn(&Self, i64, i64) -> Result<Page<T>> + Send + Sync + 'static,

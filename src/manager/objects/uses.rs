@@ -24,7 +24,7 @@ use crate::value::ObjectId;
 /// How often uses are written if nothing else is.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The thread ends after so many intervals without a use.
+/// The thread ends after this many intervals without a use.
 const MOST_IDLE: u32 = 10;
 
 /// Objects that are noted at most until the next write; further ones are not.

@@ -52,7 +52,7 @@ pub struct Victim {
 }
 
 impl MemManager {
-    /// Which objects would be [evicted](crate::Options::evict) for a new object of so many bytes. They are
+    /// Which objects would be [evicted](crate::Options::evict) for a new object of this size. They are
     /// exactly those that its allocation evicts, or [`Self::evict`], unless somebody writes in between, or objects
     /// reach the minimum age. O(log n) for each of them, and for each that would go but for its pin or its age.
     ///

@@ -210,7 +210,7 @@ impl MemManager {
     }
 }
 
-/// The largest objects of a space that has so many.
+/// The largest objects of a space that has this many `objects`.
 pub(super) fn largest(tx: &mut ReadTx<'_>, space: MemRamId, objects: u64, limit: i64) -> Result<Vec<StoredObject>> {
     if objects > FEW_OBJECTS {
         queries::objects::largest(tx, space, limit)

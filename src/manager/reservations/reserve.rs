@@ -148,7 +148,7 @@ impl Reserve<'_> {
     /// [again](Self::again). O(log n).
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] if so many bytes are not available, [`Error::FileFull`] if they do not fit below
+    /// [`Error::OutOfMemory`] if that many bytes are not available, [`Error::FileFull`] if they do not fit below
     /// the ceiling of the file; [`ReservationError::Nothing`] for 0 bytes;
     /// [`ReservationError::BadKey`]; [`ReservationError::KeyReused`] if the reservation with this key has another size; what
     /// [any write](MemManager#errors) fails with.

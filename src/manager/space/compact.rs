@@ -30,7 +30,7 @@ pub struct Compacted {
 /// Pieces of more than this many bytes are not joined: rewriting them costs more than a piece less gains.
 pub(in crate::manager) const MOST_JOINED: i64 = 256 << 10;
 
-/// A transaction has at most one move for each of so many bytes of a part of a large object: about two pages of
+/// For each of this many bytes of a part of a large object, a transaction has at most one move: about two pages of
 /// the file for each.
 const BYTES_FOR_MOVE: usize = 8 << 10;
 /// Moves that are decided at once, before the rows are read again.

@@ -159,7 +159,7 @@ impl MemManager {
         Ok(())
     }
 
-    /// Evicts objects until there is room for so many bytes: exactly those that [`Self::plan_eviction`] names, and that
+    /// Evicts objects until there is room for this many bytes: exactly those that [`Self::plan_eviction`] names, and that
     /// an allocation of this size would, unless somebody writes in between. What is due is given back first. Each
     /// transaction makes up to 16 MiB of room, so that others write in between; each object that goes is an event
     /// `evict`. O(log n) for each of them. [`Work::Evict`](crate::Work::Evict) plans it instead.

@@ -31,7 +31,7 @@ pub struct Due {
     pub bytes: i64,
     /// And as many more as have these, but only up to [`STEP`] rows in total.
     pub ahead: i64,
-    /// At most so many.
+    /// At most this many rows.
     pub rows: usize,
 }
 

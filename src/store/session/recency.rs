@@ -183,7 +183,7 @@ impl WriteTx<'_> {
         Ok(rank.is_some_and(|rank| rank.queue == RankQueue::Trial))
     }
 
-    /// What is gone for longest, with at least so many bytes if there are.
+    /// What is gone for longest, with at least this many bytes if there are.
     fn longest_gone(&mut self, bytes: i64) -> Result<Vec<Ranked>> {
         let ahead = self.ahead(|view| {
             let (waiting, to) = view.after(Line::Ranked(RankQueue::Gone), i64::MIN);

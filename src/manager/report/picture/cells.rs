@@ -90,7 +90,7 @@ impl Grid {
         }
     }
 
-    /// About how many cells so many arenas have.
+    /// About how many cells this number of arenas has.
     pub fn cells(&self, arenas: u64, arena_size: u64) -> u64 {
         match self.arenas_per_cell {
             1 => arenas.saturating_mul(arena_size.div_ceil(self.cell_bytes)),

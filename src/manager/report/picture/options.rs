@@ -10,9 +10,9 @@ pub struct ReportOptions {
     pub at: Option<Moment>,
     /// Where its history begins; `None` for as early as it can be told.
     pub since: Option<Moment>,
-    /// The map has about as many cells at most.
+    /// About the most cells that the map has.
     pub cells: usize,
-    /// It shows the space at so many moments at most.
+    /// The most moments at which it shows the space.
     pub frames: usize,
 }
 

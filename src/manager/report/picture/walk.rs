@@ -239,7 +239,7 @@ impl Way {
     }
 }
 
-/// At most `most` of the indices of so many points, evenly spaced, with the first and the last.
+/// At most `most` of the indices of this many points, evenly spaced, with the first and the last.
 fn chosen(points: usize, most: usize) -> Vec<usize> {
     let Some(last) = points.checked_sub(1) else {
         return Vec::new();

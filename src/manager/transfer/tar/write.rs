@@ -27,7 +27,7 @@ pub(in crate::manager) struct Member<'a> {
 
 /// What it is.
 pub(in crate::manager) enum What<'a> {
-    /// A file of so many bytes.
+    /// A file of this size, in bytes.
     File(u64),
     /// A folder; its path ends with `/`.
     Folder,
