@@ -12,7 +12,7 @@ use crate::models::Timestamp;
 /// The latest time that anybody in this process has seen.
 static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
 
-/// By how many microseconds the clock is ahead of that of the machine. Only tests set it.
+/// How many microseconds the clock is ahead of the machine's. Only tests set it.
 static AHEAD: AtomicI64 = AtomicI64::new(0);
 
 /// How many of these microseconds have passed as if nobody had set the clock.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::books::refusals::Refusal;
 use crate::error::Error;
 
-/// Work that takes as long as this lives, and whether it succeeded.
+/// Measures how long a piece of work takes, until `end`, and whether it succeeded.
 pub(crate) struct Timed {
     #[cfg(feature = "metrics")]
     began: Instant,
@@ -43,7 +43,7 @@ impl Timed {
         }
     }
 
-    /// Ends it.
+    /// Ends the work.
     #[allow(unused_variables, reason = "nobody observes it")]
     pub fn end(self, is_ok: bool) {
         #[cfg(feature = "metrics")]
@@ -70,7 +70,7 @@ pub(crate) fn refusal<R>(refusal: &Refusal, record: impl FnOnce() -> R) -> R {
     record()
 }
 
-/// Tells of an error that is a refusal by what the heap may take on disk. Such ones are not in the history.
+/// Reports an error that is a refusal because of what the heap may take on disk. Such refusals are not in the history.
 #[allow(unused_variables, reason = "nobody observes it")]
 pub(crate) fn refusal_on_disk(error: &Error) {
     #[cfg(any(feature = "metrics", feature = "tracing"))]

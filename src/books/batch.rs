@@ -254,8 +254,9 @@ impl Batch<'static> {
 }
 
 impl Batch<'_> {
-    /// Merges effects into the new rows that they concern: those of earlier units that it has absorbed,
-    /// too. An engine that writes all in one statement could not update a row that this inserts.
+    /// Merges effects into the new rows that they concern, including rows of earlier units that it has
+    /// absorbed. An engine that writes everything in one statement could not update a row that the same
+    /// statement inserts.
     pub fn settle(&mut self) {
         let (rows, effects) = (&mut self.rows, &mut self.effects);
         for arena in &mut rows.arenas {

@@ -165,15 +165,15 @@ pub(crate) enum Change<'a> {
         /// What it is bound to.
         binding: Binding,
         object_id: ObjectId,
-        /// What holds the object afterwards, if that is something else.
+        /// What holds the object afterwards, if that changes.
         lifetime: Option<Lifetime>,
     },
     /// A bound name expires at another time.
     NameLasts {
         name: &'a str,
-        /// What it is bound to, as before but for when it expires.
+        /// What it is bound to: as before, except for when it expires.
         binding: Binding,
-        /// What holds the object afterwards, if that is something else.
+        /// What holds the object afterwards, if that changes.
         lifetime: Option<Lifetime>,
     },
     /// A name is unbound.
@@ -181,7 +181,7 @@ pub(crate) enum Change<'a> {
         name: &'a str,
         object: StoredObjectId,
         object_id: ObjectId,
-        /// What holds the object afterwards, if that is something else.
+        /// What holds the object afterwards, if that changes.
         lifetime: Option<Lifetime>,
     },
     /// A hold gets a tag, or another value for one that it has.

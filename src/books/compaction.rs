@@ -95,7 +95,7 @@ pub(crate) struct SparsePiece {
 }
 
 impl<'g> Compaction<'g> {
-    /// Of a space with these arenas, and with what has room in them, which must be known completely.
+    /// For a space with these arenas. `room` says what has room in them, and must be known completely.
     pub fn new(geometry: &'g Geometry, arenas: Vec<Arena>, room: &Room, under: u8) -> Self {
         let is_candidate = |arena: &&Arena| u128::from(arena.mem) * 100 < u128::from(arena.max_mem) * u128::from(under);
         let used = arenas.iter().filter(|arena| arena.mem > 0);
@@ -120,7 +120,7 @@ impl<'g> Compaction<'g> {
         }
     }
 
-    /// The next arena to empty, unless others had to be kept for what was in the ones before.
+    /// The next arena to empty. Arenas that had to be kept for the pieces of earlier ones are left out.
     pub fn next_arena(&mut self) -> Option<Arena> {
         let (_, id) = self.candidates.pop_first()?;
         self.arenas.get(&id).copied()
@@ -225,7 +225,7 @@ impl<'g> Compaction<'g> {
         Ok(Some(moved))
     }
 
-    /// No arena is kept for that.
+    /// Joins the pieces of an object, if a block has room for all. No further arena is kept for that.
     fn join_into(&mut self, object: &Occupant) -> Option<()> {
         let pieces = object.all.as_ref()?;
         let class = self.geometry.class_for(object.size.unsigned_abs());

@@ -130,7 +130,7 @@ impl Effects {
         std::mem::replace(self, rest)
     }
 
-    /// Leaves out rows that are as they were: where one object makes room for another, most are.
+    /// Leaves out rows that end up as they were: where one object makes room for another, most do.
     pub fn settle(&mut self) {
         self.blocks.retain(|_, after| after.mem != after.was_mem);
         self.pools.retain(|_, by| *by != LevelDelta::default());

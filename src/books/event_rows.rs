@@ -1,7 +1,7 @@
 //! The rows of events: one per event, or one per run of similar events of a unit of work.
 //!
-//! An object of a batch of small ones costs a quarter more if its event has a row, and a tenth if it
-//! shares one. The view `every_event` unfolds the runs.
+//! In a batch of small objects, each costs a quarter more if its event has a row of its own, and a
+//! tenth more if it shares one. The view `every_event` unfolds the runs.
 
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ impl EventRow {
         self.draft.kind == EventKind::Opening
     }
 
-    /// Whether it moved at most pieces, and carved nothing.
+    /// Whether it carved nothing, and at most moved pieces.
     pub fn is_plain(&self) -> bool {
         let accounts = &self.draft.accounts;
         let moved = Accounts {

@@ -17,14 +17,14 @@ pub(crate) struct Refusal {
     pub object_id: Option<ObjectId>,
     /// Bytes that it needs.
     pub needed: i64,
-    /// Bytes that were free, unless it was not for want of bytes.
+    /// Bytes that were free; `None` if it was not refused for want of bytes.
     pub available: Option<i64>,
     /// The quota that refuses it; otherwise the space does.
     pub quota: Option<OverQuota>,
 }
 
 impl Refusal {
-    /// The refusal that an error tells, if it is one.
+    /// The refusal that an error reports, if it is one.
     pub fn of(error: &Error, object_id: Option<ObjectId>) -> Option<Self> {
         match error {
             Error::OutOfMemory { needed, available, .. } => Some(Self {
@@ -83,9 +83,9 @@ enum Newest {
     Draft(usize),
 }
 
-/// Counts a refusal at an earlier one by the same actor and for the same reason, if that is one of
-/// the newest events and all since are refusals: then nothing has changed in between. `newest` are the
-/// newest events of the file as long as they are refusals, the oldest first.
+/// Counts a refusal as another time of an earlier one by the same actor and for the same reason, if
+/// that is one of the newest events and all events since are refusals, so that nothing has changed in
+/// between. `newest` are the newest events of the file as long as they are refusals, the oldest first.
 pub(crate) fn count(drafts: Vec<Draft>, newest: Vec<KnownRefusal>) -> Counted {
     let mut counted = Counted::default();
     let mut newest: VecDeque<_> = newest.into_iter().map(Newest::InFile).collect();

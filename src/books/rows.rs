@@ -33,7 +33,7 @@ pub(crate) enum SpaceChange {
         /// The name that it had.
         before: String,
     },
-    /// It evicts other objects, or none.
+    /// What it evicts changes.
     Evicts(EvictionSetting),
     /// It begins to be dropped: nobody writes to it, except what removes its rows.
     Dropping(DroppedSpace),
@@ -64,7 +64,7 @@ pub(crate) struct Rows<'d> {
     pub quotas: BTreeMap<Owner, Option<Quota>>,
     /// Places in the order of eviction, or none for what leaves it.
     pub ranks: BTreeMap<StoredObjectId, Option<Rank>>,
-    /// By their ids, the objects that the order remembers, be they forgotten again or not.
+    /// The objects that the order remembers, by id, even if they were forgotten again.
     remembered: HashMap<ObjectId, StoredObjectId>,
     /// New and changed reservations, and those that are removed.
     pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,

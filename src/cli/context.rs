@@ -24,7 +24,7 @@ pub struct Context<'a> {
 
 /// Limit for a reason, in bytes.
 const MOST_REASON: usize = 1024;
-/// How often a change that can be made in any space looks for another one, because that one is dropped.
+/// How often a change that can be made in any space tries another one, because the one it chose is dropped.
 const TRIES_BESIDE: usize = 20;
 
 impl<'a> Context<'a> {
@@ -179,8 +179,8 @@ impl<'a> Context<'a> {
         self.db.may_write()
     }
 
-    /// Opens a space for changes for a command that is not about this one: that of `--space`, or another one if
-    /// it is not there or is being dropped. `None` if there is none.
+    /// Opens a space for a change that is not about this space: the one of `--space`, or another one if that is
+    /// not there or is being dropped. `None` if there is none.
     fn change_any(&self) -> Result<Option<MemManager>> {
         self.db.may_write()?;
         let Some(memory) = self.follow_any()? else {
@@ -196,8 +196,8 @@ impl<'a> Context<'a> {
         Ok(space.map(open).transpose()?.map(|memory| self.because(memory)))
     }
 
-    /// Runs a change that is not about this space, but about the one with this name, in any space: in another one if
-    /// others drop it meanwhile. `None` if there is none.
+    /// Runs a change that is about the space with this name, but can be made in any space: in another one if others
+    /// drop the first one meanwhile. `None` if there is none.
     pub fn change_beside<R>(
         &self,
         name: &str,
@@ -237,7 +237,7 @@ impl<'a> Context<'a> {
         self.options().create(false).create_space(false)
     }
 
-    /// Opens an existing heap for a change that does not matter if others are in the way.
+    /// Opens an existing heap for a change that is not worth waiting for if others are in the way.
     pub fn change_if_idle(&self) -> Result<MemManager> {
         self.db.may_write()?;
         Ok(self.existing().busy_timeout(Duration::ZERO).open(self.db())?)
@@ -315,7 +315,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether a change failed because of a space that was dropped meanwhile, other than the one with this name.
+/// Whether a change failed because a space other than the one with this name was dropped meanwhile.
 fn is_gone_beside(error: &anyhow::Error, name: &str) -> bool {
     match error.downcast_ref() {
         Some(

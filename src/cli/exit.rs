@@ -59,7 +59,7 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
     })
 }
 
-/// The error of the library that a cause is, or has inside as an error of a reader.
+/// The library's error that a cause is, or that it contains as the error of a reader.
 fn of_library<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
     let inside = || cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
     cause.downcast_ref().or_else(inside)
@@ -113,7 +113,7 @@ pub fn in_words(error: &Error) -> String {
     }
 }
 
-/// What to do on a server instead of what is about files, in terms of commands.
+/// What to do on a server instead of something that is for files, in terms of commands.
 fn instead_on_server(what: &str) -> Option<&'static str> {
     Some(match what {
         "a ceiling of the file" => "`heapledger resize SIZE` bounds each space",

@@ -69,7 +69,7 @@ fn wait_for_the_end(signals: &mut signal_hook::iterator::Signals) {
     }
 }
 
-/// Has `restore` called before a signal ends the process, for what would outlive it.
+/// Makes a signal call `restore` before it ends the process, for what would outlive the process.
 pub fn before_the_end(restore: fn()) {
     #[cfg(unix)]
     let _ = RESTORE.set(restore);

@@ -28,7 +28,7 @@ static WANTED: AtomicBool = AtomicBool::new(false);
 const HEARD_OUT: u64 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whether a path means standard output. A file that it goes to must not be replaced by another.
+/// Whether a path means standard output. If that goes to a file, the file must not be replaced by another.
 pub fn is_output(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1"]
         .iter()
@@ -63,7 +63,7 @@ pub fn content() -> io::Result<Interruptible<StdinLock<'static>>> {
 }
 
 /// A reader that returns [`Interrupted`](io::ErrorKind::Interrupted) from time to time while it waits for its
-/// source. So the library learns that the program is interrupted, and ends in order.
+/// source. This lets the library notice that the program is interrupted, and end in order.
 pub struct Interruptible<R>(pub R);
 
 #[cfg(unix)]

@@ -3,8 +3,8 @@
 use super::Error;
 
 impl Error {
-    /// What to do about it in terms of library calls, if there is anything: the end of the message,
-    /// after a semicolon.
+    /// What to do about it in terms of library calls, if there is anything to do. The message ends
+    /// with this, after a semicolon.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::OutOfMemory { promised_to, .. } if promised_to.iter().any(|promise| promise.key.is_some()) => {

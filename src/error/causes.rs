@@ -3,7 +3,7 @@
 use super::figures::grouped;
 use super::{Error, ExpiryError, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 
-/// Not `#[from]` of `thiserror`: the message of the whole has that of the part, which is thus not its source.
+/// Not `#[from]` of `thiserror`: the message of the whole error is that of its part, which is therefore not its source.
 macro_rules! parts {
     ($($part:ident($error:ty)),*) => {
         $(impl From<$error> for Error {
@@ -70,7 +70,7 @@ impl Error {
         }
     }
 
-    /// Whether a unit of work or a read that failed with it may succeed if it runs again.
+    /// Whether a unit of work or a read that failed with this error may succeed if it runs again.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(
             self,

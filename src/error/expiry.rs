@@ -26,7 +26,7 @@ pub enum ExpiryError {
     /// Nothing can expire at once: it would have to be removed instead.
     #[error("it cannot expire after no time at all")]
     AtOnce,
-    /// The object has no anonymous hold, because an allocation without a name took none or it is over.
+    /// The object has no anonymous hold, because no allocation without a name took one, or it has ended.
     #[error("object {id} has no anonymous hold that could expire")]
     NotHeld {
         /// The object.
@@ -35,7 +35,7 @@ pub enum ExpiryError {
 }
 
 impl ExpiryError {
-    /// That a time so long from now is too late.
+    /// The error for a time this far from now, which is too late.
     pub(crate) fn too_far(now: Timestamp, by: Duration) -> Self {
         Self::TooLate { at: now + by }
     }

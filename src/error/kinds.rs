@@ -22,7 +22,7 @@ pub enum Error {
         promised_to: Vec<Promise>,
         /// Bytes that have expired, but are not given back because the clock is far ahead of the last write.
         expired: u64,
-        /// Whether the space evicts, but what it may evict is not enough: pins, age, damage, the same batch.
+        /// Whether the space evicts, but may not evict enough, because of pins, age, damage or the same batch.
         spared: bool,
     },
     /// An owner would have more than its quota allows; see [`MemManager::set_quota`](crate::MemManager::set_quota).
@@ -35,14 +35,14 @@ pub enum Error {
         file: u64,
         /// Bytes of the log and its index.
         log: u64,
-        /// Bytes that only what makes room may use or, if this was such a unit, only its log.
+        /// Bytes that only units that make room may use or, if this was one of them, only its log.
         reserve: u64,
         /// The ceiling, in bytes.
         max_file: u64,
     },
     /// A heap on a server cannot be used.
     Server(ServerError),
-    /// A reservation cannot be made, found or resolved, or a large object not be completed.
+    /// A reservation cannot be made, found or resolved, or a large object cannot be completed.
     Reservation(ReservationError),
     /// A written plan cannot be carried out.
     Plan(PlanError),
@@ -339,7 +339,7 @@ pub enum Error {
         /// The heap file.
         path: std::path::PathBuf,
     },
-    /// Somebody has the heap open that should be replaced.
+    /// Somebody has the heap open, so it cannot be replaced.
     InUse {
         /// The heap file.
         path: std::path::PathBuf,
@@ -363,7 +363,7 @@ pub enum Error {
         /// Why.
         why: String,
     },
-    /// Views, triggers, indexes or tables differ from those of this version, so none of it is run.
+    /// Views, triggers, indexes or tables differ from those of this version, so nothing is run from the schema.
     AlteredSchema {
         /// The file.
         path: std::path::PathBuf,

@@ -35,8 +35,8 @@ pub enum PlanError {
         /// How they differ.
         why: String,
     },
-    /// What the plan depends on has changed since it was made. The slices before that were carried out
-    /// stay done; nothing of this one and of those after it is.
+    /// What the plan depends on has changed since it was made. Slices that were carried out before
+    /// that stay done; nothing of this slice or of those after it is done.
     #[error(fmt = stale)]
     Stale {
         /// Which slice, from 1; 0 if it is not about a single one.

@@ -7,7 +7,7 @@ use crate::identity::ObjectId;
 use crate::models::{ReservationId, Timestamp};
 
 /// Why a [reservation](crate::MemManager::reserve) cannot be made, found or resolved. Nothing has changed.
-/// That there is no room for one is [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+/// If there is no room for one, the error is [`Error::OutOfMemory`](crate::Error::OutOfMemory) instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReservationError {
@@ -84,8 +84,8 @@ pub enum ReservationError {
         /// The key of the reservation.
         key: String,
     },
-    /// Others gave the bytes of a large object back while it was stored, because it was voided or
-    /// nothing was added to it for too long.
+    /// Others gave the bytes of a large object back while it was being stored, because it was
+    /// voided or nothing was added to it for too long.
     #[error(
         "upload {} was ended by others, because nothing was added to it for longer than its lease or it was voided; \
          nothing is stored",

@@ -13,7 +13,7 @@ pub enum ServerError {
     /// The address cannot be understood.
     #[error("the address of the server {why}")]
     BadAddress {
-        /// Why, as what follows the name of the address: `has a port that is not a number`.
+        /// Why, in words that follow the name of the address: `has a port that is not a number`.
         why: String,
     },
     /// The server cannot be reached, or refuses the connection.
@@ -59,7 +59,7 @@ pub enum ServerError {
         /// What it may not do.
         what: String,
     },
-    /// The server is a standby, or for another reason executes only what reads.
+    /// The server only executes reads, because it is a standby or for another reason.
     #[error("{server} only reads, as a standby does; nothing was changed")]
     Standby {
         /// The address.
@@ -91,7 +91,7 @@ pub enum ServerError {
         /// The address.
         server: String,
     },
-    /// The schema has something else.
+    /// The schema contains something other than a heap.
     #[error("there is no heap at {server}, but something else: {why}")]
     Foreign {
         /// The address.

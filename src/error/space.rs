@@ -30,7 +30,7 @@ pub enum SpaceError {
         /// Its name.
         space: String,
     },
-    /// A policy goes by use, but that of the space is another one, so nobody has noted what that policy has to know.
+    /// The policy goes by use, but the space has another one, so the use that it goes by was not noted.
     #[error("space {space:?} does not evict by {policy}, so nobody has noted the use of its objects for it")]
     UseUnknown {
         /// The name of the space.

@@ -50,8 +50,8 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::SnapshotTooOld`] if it looks at one state for longer than
 ///   [`Options::max_snapshot_age`](crate::Options::max_snapshot_age);
 /// - [`Error::Reentered`] from inside another call of the same [`Self::snapshot`];
-/// - [`Error::Space`] if the space was dropped: every write, and every read that does not find what
-///   it needs. A read that can say that nothing is there, as [`Self::contains`] or a list, says so;
+/// - [`Error::Space`] if the space was dropped: every write, and every read that does not find what it
+///   needs. A read that can say that nothing is there, such as [`Self::contains`] or a list, says so;
 /// - [`Error::Damaged`] if a row contradicts what the schema promises;
 /// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
 ///   descriptor left, [`Error::Database`] for any other error of SQLite.
@@ -60,9 +60,9 @@ use crate::store::{Group, Location, Readers};
 ///
 /// - [`Error::ReadOnly`] if the heap was opened for reading or is a snapshot,
 ///   [`Error::NotWritable`] if the file may not be written;
-/// - [`Error::LogHeld`] if the write-ahead log is at its limit, and somebody reads an old state from
-///   it for longer than [`Options::busy_timeout`](crate::Options::busy_timeout). The limit is 64 MiB,
-///   or less under a [`max_file`](crate::Options::max_file); the log never has more than that and one
+/// - [`Error::LogHeld`] if the write-ahead log is at its limit, and somebody reads an old state from it
+///   for longer than [`Options::busy_timeout`](crate::Options::busy_timeout). The limit is 64 MiB, or
+///   less under a [`max_file`](crate::Options::max_file); the log never has more than that plus one
 ///   transaction. Freeing and collecting lengthen it as well, so they are refused too;
 /// - [`Error::Reentered`] inside a batch of the same file;
 /// - [`Error::TooLong`] if the reason given to [`Self::because`] is too long;
@@ -75,20 +75,20 @@ use crate::store::{Group, Location, Readers};
 ///
 /// - `Unreachable`, if no connection can be opened. An open heap tries until the call has taken
 ///   [`Options::busy_timeout`](crate::Options::busy_timeout), because the server may be starting again. A host
-///   that does not answer is given up after 10 seconds, and one that stops answering is lost after 40, unless
-///   the address says otherwise (`connect_timeout`, `keepalives_idle`, `tcp_user_timeout`, …);
+///   that does not answer is given up on after 10 seconds, and one that stops answering is lost after 40,
+///   unless the address says otherwise (`connect_timeout`, `keepalives_idle`, `tcp_user_timeout`, …);
 /// - `Lost`, if the connection is lost within a batch, a part of a large object, the closure of [`Self::read`] or
 ///   [`Self::plan_batch`], a call on a [`Self::snapshot`], a check, an export or a copy. Other writes and reads,
-///   as [`Self::get`], run again by themselves until the same time is over;
-/// - `CommitUnknown`, if the connection is lost at a commit and nobody can be asked for the timeout, or
-///   others have committed more than 32 times meanwhile. **Only after this error may something have
-///   changed.** Otherwise the commit is looked for on another connection: if it is there, the call
-///   succeeds, and if not, it never will be;
+///   such as [`Self::get`], run again by themselves until the same time is over;
+/// - `CommitUnknown`, if the connection is lost at a commit and the server cannot be asked about it
+///   within the timeout, or others have committed more than 32 times meanwhile. **Only after this error
+///   may something have changed.** Otherwise the commit is looked for on another connection: if it is
+///   there, the call succeeds, and if not, it never will be;
 /// - `Conflict`, if the server ended a batch to resolve a deadlock. Other writes run again. The isolation level
-///   that a role or a database prefers counts for nothing: each connection sets its own;
+///   that a role or a database prefers has no effect: each connection sets its own;
 /// - `Cancelled`, after `pg_cancel_backend` or a `statement_timeout`; `Standby`, if the server only reads;
-/// - `Full`, if a disk of the server is full. If it is that of the server's own log, the server stops instead,
-///   which is `Unreachable`;
+/// - `Full`, if a disk of the server is full. If it is the disk of the server's own log, the server stops
+///   instead, which is `Unreachable`;
 /// - [`Error::Busy`], if others hold the row of the space for longer than the timeout.
 ///
 /// After any error nothing has changed, unless the method documents what stays.
@@ -110,7 +110,7 @@ pub(super) struct Inner {
     pub readers: Readers,
     /// `None` if the file was opened for reading.
     pub writer: Option<Arc<Group>>,
-    /// What was used since that was last written.
+    /// What was used since uses were last written.
     pub uses: Uses,
     /// Uploads that are still to be given up.
     pub abandoned: Abandoned,

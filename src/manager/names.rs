@@ -106,8 +106,8 @@ impl MemManager {
         })
     }
 
-    /// A name with what it is bound to, when it expires, and its tags. `None` if it is unbound or has expired. It is
-    /// not a read that [refreshes](HoldWith::refresh_on_get) it. O(log n).
+    /// A name with what it is bound to, when it expires, and its tags. `None` if it is unbound or has expired. The
+    /// call is not a read that [refreshes](HoldWith::refresh_on_get) the name. O(log n).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -135,7 +135,7 @@ impl MemManager {
         Ok(first.into_iter().find(|found| found.name == name))
     }
 
-    /// The names of those of these objects that have any, in alphabetical order. O(ids · log n), with few
+    /// The names of each of these objects that has any, in alphabetical order. O(ids · log n), with few
     /// statements for many objects.
     ///
     /// # Errors
@@ -239,7 +239,7 @@ impl From<&StoredObject> for Kept {
     }
 }
 
-/// Binds the name of a hold, if it is one, and sets its tags. The anonymous hold is taken already.
+/// Binds the name, if the hold is one, and sets the tags. An anonymous hold is taken already.
 pub(super) fn take_hold(tx: &mut WriteTx<'_>, hold: &HoldWith<'_>, object: Kept) -> Result<Option<Freed>> {
     match hold.hold {
         Hold::Anonymous => {
@@ -302,14 +302,14 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
     })
 }
 
-/// A name leaves an object. It is read before anything changes, because what a unit of work has gathered
-/// would have to be written first.
+/// A name that leaves an object. This is read before anything changes, because otherwise what the unit
+/// of work has gathered would have to be written first.
 struct Leaves {
     object: StoredObjectId,
     object_id: ObjectId,
     /// The object and its pieces, if nothing else holds it.
     unheld: Option<PlacedObject>,
-    /// What holds it otherwise, if that changes.
+    /// What holds it afterwards, if that changes.
     lifetime: Option<Lifetime>,
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// What a long call is doing while it reports its progress: bytes done, and total bytes, which is
-/// 0 if unknown or while the phase waits for something.
+/// What a long call is doing while it reports its progress: bytes done, and total bytes, which are 0 if
+/// unknown or while the phase waits for something.
 ///
 /// `Display` gives readable text: `hashing contents`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

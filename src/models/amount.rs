@@ -59,7 +59,7 @@ pub(crate) fn unsigned(size: i64) -> u64 {
     u64::try_from(size).unwrap_or(0)
 }
 
-/// A size or a count for sums with what may be below zero. Those from the file fit.
+/// Converts a size or count for sums that may go below zero. Those from the file fit.
 pub(crate) fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

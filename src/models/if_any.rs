@@ -5,7 +5,7 @@ use diesel::deserialize::{self, FromSql};
 use diesel::sql_types::is_nullable::NotNull;
 use diesel::sql_types::{Nullable, SqlType};
 
-/// What a nullable column has, read as a `T`.
+/// The value of a nullable column, if there is one, read as a `T`.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct IfAny<T>(pub(super) Option<T>);
 

@@ -14,7 +14,7 @@ pub(crate) struct Term {
 }
 
 impl Term {
-    /// It after a read at a time, if that lets it last longer.
+    /// The term after a read at this time, or `None` if the read does not make it longer.
     pub fn refreshed(self, read_at: Timestamp) -> Option<Self> {
         let by = Duration::from_micros(self.refresh?);
         let ends = self.ends.filter(|&ends| ends > read_at && read_at + by > ends);
@@ -47,7 +47,7 @@ pub(crate) struct Lifetime {
 }
 
 impl Lifetime {
-    /// With one more hold.
+    /// The same with one more hold.
     pub fn with(self, ends: Option<Timestamp>) -> Self {
         Self {
             expires_at: later(self.expires_at, ends),
@@ -55,7 +55,7 @@ impl Lifetime {
         }
     }
 
-    /// With the anonymous hold, which ends at the later of both times if there is one already.
+    /// The same with the anonymous hold, which ends at the later of both times if there is one already.
     pub fn with_hold(self, term: Term) -> Self {
         let (held_until, held_refresh) = match self.held {
             true => (later(self.held_until, term.ends), self.held_refresh.max(term.refresh)),
@@ -70,7 +70,7 @@ impl Lifetime {
         .with(held_until)
     }
 
-    /// With other names, of which the last one ends at `names`.
+    /// The same with other names, of which the last one ends at `names`.
     pub fn with_names(self, names: Option<Ends>) -> Self {
         let hold = self.held.then_some(Ends(self.held_until));
         let last = hold.max(names);
@@ -81,7 +81,7 @@ impl Lifetime {
     }
 }
 
-/// When something ends. Never is the latest time.
+/// When something ends; never counts as the latest time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ends(pub Option<Timestamp>);
 

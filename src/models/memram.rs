@@ -125,8 +125,8 @@ impl MemRam {
         self.max_mem.saturating_sub(self.mem).saturating_sub(self.promised)
     }
 
-    /// The size of an object for which there may be room at all: the [available](Self::available) bytes or,
-    /// if it evicts, all that are not promised.
+    /// The size of the largest object for which there may be room: the [available](Self::available) bytes
+    /// or, if the space evicts, all that are not promised.
     pub(crate) fn attainable(&self) -> u64 {
         match self.evict {
             Some(_) => self.max_mem.saturating_sub(self.promised),

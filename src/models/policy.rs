@@ -48,7 +48,7 @@ pub struct UnknownPolicy {
 }
 
 impl Policy {
-    /// Whether it goes by how objects are used, so that a space has to keep record of that.
+    /// Whether it goes by how objects are used, so that a space has to keep a record of that.
     pub fn is_by_use(self) -> bool {
         matches!(self, Self::Lru | Self::Sieve | Self::S3Fifo)
     }

@@ -87,8 +87,8 @@ pub struct Quota {
     #[diesel(embed)]
     #[serde(flatten)]
     pub limits: QuotaLimits,
-    /// Bytes of the objects of which a hold has the tag, each once. What has expired counts until it is given
-    /// back.
+    /// Bytes of the objects that have a hold with the tag, each counted once. What has expired counts until
+    /// it is given back.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub used_bytes: u64,
     /// Number of these objects.
@@ -103,7 +103,7 @@ text_enum! {
         Within = "within",
         /// More than a soft limit.
         OverSoft = "over soft",
-        /// All of a hard limit, or more: it was lowered since.
+        /// All of a hard limit, or more if it was lowered since.
         Full = "full",
     }
 }
@@ -118,7 +118,8 @@ text_enum! {
     }
 }
 
-/// Who would have more of what than its quota allows; see [`Error::QuotaExceeded`](crate::Error::QuotaExceeded).
+/// Which owner would have more of what than its quota allows; see
+/// [`Error::QuotaExceeded`](crate::Error::QuotaExceeded).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct OverQuota {
@@ -156,8 +157,8 @@ impl Quota {
         }
     }
 
-    /// The limit that does not allow for more, if one does not. Who has more than a limit allows, because that was
-    /// lowered, may still have less.
+    /// The limit that does not allow this much more, if there is one. An owner that has more than a limit allows,
+    /// because that was lowered, may still lose some.
     pub(crate) fn refusal(&self, bytes: i64, objects: i64) -> Option<OverQuota> {
         let exceeds = |limit, used: u64, more: i64, hard: Option<u64>| {
             let (needed, hard) = (u64::try_from(more).ok()?, hard?);

@@ -37,7 +37,7 @@ pub(crate) struct Ranked {
 }
 
 impl Rank {
-    /// The front or the end of a queue.
+    /// A place at the front or the end of a queue.
     pub fn at(queue: RankQueue, position: i64, size: i64) -> Self {
         let (marks, gone) = (0, None);
         Self {

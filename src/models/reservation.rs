@@ -76,8 +76,8 @@ impl From<ReservationRow> for ReservationInfo {
 }
 
 impl ReservationInfo {
-    /// The same at this time: a reservation has lapsed when its time is over, even before anybody has recorded
-    /// that. An upload ends when others end it.
+    /// A reservation as it is at this time: it has lapsed when its time is over, even before anybody has
+    /// recorded that. An upload ends when others end it.
     pub(crate) fn at(row: ReservationRow, now: Timestamp) -> Self {
         let is_over = row.state == ReservationState::Open && row.key.is_some() && row.expires_at <= now;
         let mut info = Self::from(row);

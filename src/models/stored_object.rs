@@ -47,7 +47,7 @@ pub struct StoredObject {
 }
 
 impl StoredObject {
-    /// It as it is seen at a time: `None` if it has expired, and without a hold that has ended.
+    /// The object as it is seen at a time: `None` if it has expired; without its anonymous hold if that has ended.
     pub(crate) fn seen_at(mut self, now: Timestamp) -> Option<Self> {
         if is_over(self.held_until, now) {
             (self.held, self.held_until, self.held_refresh) = (false, None, None);

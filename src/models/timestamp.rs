@@ -47,7 +47,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The same as a [`SystemTime`], or `None` if that cannot have it, as on some systems a time long ago.
+    /// The same as a [`SystemTime`], or `None` if that cannot represent it, as on some systems for times long ago.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

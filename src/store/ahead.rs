@@ -1,9 +1,9 @@
 //! What goes next in a space that evicts, as far as its writer has read ahead.
 //!
-//! In a full cache almost each put evicts. If each searched the rows for what goes, everything that is gathered
-//! would have to be written before: the puts of a batch, and those that share a commit, would be written one by
-//! one. So the writer keeps the first rows of each queue, and follows the changes that it applies, be they
-//! written or not.
+//! In a full cache almost every put evicts. If each one searched the rows for what goes, everything that is
+//! gathered would have to be written first: the puts of a batch, and those that share a commit, would be
+//! written one by one. So the writer keeps the first rows of each queue, and follows the changes that it
+//! applies, whether they are written or not.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -33,7 +33,7 @@ pub(super) struct Ahead {
     gone: Part,
     /// Where each object of these parts is.
     places: HashMap<StoredObjectId, (Line, i64)>,
-    /// For how many evictions it is not asked, because it did not help.
+    /// How many more evictions do not ask it, because it did not help.
     rests: u32,
 }
 
@@ -95,7 +95,7 @@ impl Ahead {
                 lifetime: Some(lifetime),
                 ..
             } => self.hold(binding.object, *lifetime),
-            // Its key was set aside before those of others.
+            // Its key was set aside early, so it may be among the rows that are known.
             Change::ObjectPosted { object, .. } if self.stored.has(object.id.0) => self.forget(),
             Change::SpaceChanged(_) | Change::Fixed(_) => self.forget(),
             // Other objects join the end of a line, which is not among its first rows.
@@ -103,7 +103,7 @@ impl Ahead {
         }
     }
 
-    /// Adds rows of a line that follow a position, as they were read.
+    /// Adds rows that were read from a line, after the position `after`.
     pub fn add(&mut self, line: Line, after: i64, rows: Vec<Waiting>) {
         let Some(to) = rows.last().map(|last| last.ranked.rank.position) else {
             return;
@@ -111,7 +111,7 @@ impl Ahead {
         let is_stored = |line: Line| line == Line::Stored;
         let other = self.places.values().next().map(|&(other, _)| is_stored(other));
         if other.is_some_and(|other| other != is_stored(line)) {
-            // An object has one place here. Somebody evicts by another policy than that of the space.
+            // An object has one place here, but somebody evicts by a policy other than that of the space.
             self.forget();
         }
         let part = self.part(line);
@@ -145,7 +145,8 @@ impl Ahead {
         self.rests == 0
     }
 
-    /// Notes that it did not help: too many are needed, or cannot go. It is asked again after a while.
+    /// Notes that it did not help: too many rows are needed, or too many objects cannot go. It is
+    /// asked again after a while.
     pub fn rest(&mut self) {
         self.rests = 256;
     }
@@ -171,7 +172,7 @@ impl Ahead {
             return;
         }
         let Some(before) = before else {
-            // It is not known what it is.
+            // The row of this object is not known.
             return self.forget();
         };
         let ranked = Ranked { object, rank };
@@ -215,7 +216,7 @@ impl Part {
     }
 }
 
-/// A look at what is known. If it is not enough, it says what would have to be read.
+/// A view of what is known. If that is not enough, it says what would have to be read.
 pub(crate) struct View<'a> {
     ahead: &'a Ahead,
     missed: Option<(Line, i64)>,
@@ -237,7 +238,7 @@ impl<'a> View<'a> {
         self.missed.get_or_insert((line, after));
     }
 
-    /// The rows of a line after a position, and the position up to which these are all.
+    /// The rows of a line after a position, and the position up to which they are complete.
     pub fn after(&mut self, line: Line, after: i64) -> (impl Iterator<Item = &'a Waiting> + use<'a>, i64) {
         let part = self.ahead.known_part(line);
         let is_known = part.from <= after && after < part.to;

@@ -44,7 +44,7 @@ impl Conn {
     /// The connection to a file.
     ///
     /// # Errors
-    /// If it is one to a server, where nobody should ask for it.
+    /// If it is a connection to a server, for which nobody should call this.
     pub fn sqlite(&mut self) -> diesel::QueryResult<&mut diesel::SqliteConnection> {
         match self {
             Self::Sqlite(conn) => Ok(conn),

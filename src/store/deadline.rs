@@ -13,17 +13,17 @@ pub(crate) struct Deadline {
     end: Option<Instant>,
 }
 
-/// The pause between attempts to lock the file, which cost some microseconds each, for a call that has waited for so
-/// long.
+/// The pause between attempts to lock the file, for a call that has waited for this long. Each attempt costs some
+/// microseconds.
 ///
-/// SQLite's own busy handler waits for up to 100 ms, so that a process which commits in a loop hardly ever lets another
-/// one in: between two of its commits the lock is free for some hundredths of the time, and for less where the disk is
-/// slow. So whoever has waited for a while asks more often.
+/// SQLite's own busy handler waits for up to 100 ms, so a process that commits in a loop hardly ever lets another one
+/// in: the lock is free only between two of its commits, which is a few hundredths of the time, and less on a slow
+/// disk. So a call that has waited for a while asks more often.
 fn pause(waited: Duration) -> Duration {
     Duration::from_millis(if waited < Duration::from_millis(100) { 2 } else { 1 })
 }
 
-/// The pause where an attempt costs much, and nobody else takes turns.
+/// The pause where an attempt is expensive, and nobody else takes turns.
 const LONG_PAUSE: Duration = Duration::from_millis(25);
 
 impl Deadline {

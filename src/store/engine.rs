@@ -17,7 +17,7 @@ use crate::books::limits::Limits;
 use crate::error::{Error, Result};
 use crate::models::{MemRamId, StoredObject};
 
-/// An object that a lazy transaction found, and its first pieces, unless they would be many.
+/// An object that a lazy transaction found, and its first pieces, unless there could be too many.
 #[derive(Debug, PartialEq)]
 pub(in crate::store) struct Present {
     pub object: StoredObject,
@@ -32,7 +32,7 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
     /// A read of what is written.
     fn read(&mut self) -> ReadTx<'_>;
 
-    /// Such a read while nobody writes, if [`Self::reads_when_idle`].
+    /// The same read while nobody writes, if [`Self::reads_when_idle`].
     fn read_when_idle(&mut self) -> ReadTx<'_> {
         self.read()
     }
@@ -45,7 +45,7 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
 
     /// Begins a transaction without a statement, if the engine can commit one with a single statement
     /// that fails with [`Outdated`](crate::ServerError::Outdated) unless the space still has this version.
-    /// Returns whether it has.
+    /// Returns whether it has begun.
     fn begin_lazily(&mut self, _space: MemRamId, _version: i64) -> bool {
         false
     }
@@ -61,7 +61,7 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
         Vec::new()
     }
 
-    /// Whether nothing that was known still holds, whatever the version is. Called after [`Self::begin`].
+    /// Whether everything that was known must be forgotten, whatever the version is. Called after [`Self::begin`].
     fn forgets(&mut self) -> bool {
         false
     }
@@ -135,7 +135,7 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
         true
     }
 
-    /// Set from when a call waits for readers of the log until it can be shortened.
+    /// Set when a call begins to wait for readers of the log, and cleared once the log can be shortened.
     fn log_is_held(&self) -> Arc<AtomicBool> {
         Arc::default()
     }
@@ -157,11 +157,11 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
     }
 }
 
-/// What an engine of files does below a ceiling, which no other has.
+/// What an engine of files does below a ceiling. Other engines have no ceiling.
 pub(in crate::store) trait NearCeiling {
     /// Whether a unit of work with this much content may share the commit of the open transaction. Below
-    /// a ceiling, units share one only if there is certainly room for all, so that one that does not
-    /// fit refuses no other.
+    /// a ceiling, units share one only if there is certainly room for all, so that a unit that does not
+    /// fit does not cause others to be refused.
     fn may_share(&self, _bytes: u64) -> bool {
         true
     }
@@ -186,8 +186,8 @@ pub(in crate::store) trait NearCeiling {
         Ok(())
     }
 
-    /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
-    /// of up to `part` bytes.
+    /// Refuses content that cannot fit in the file, even if only its own bytes and a log of up to
+    /// `part` bytes are counted.
     fn check_room_in_file(&mut self, _bytes: u64, _part: u64) -> Result<()> {
         Ok(())
     }

@@ -21,8 +21,8 @@ pub(super) struct Gate {
     /// A copy of `taken` for spinning threads.
     looks_taken: AtomicBool,
     freed: Condvar,
-    /// Threads that wait for `freed`, so that nobody makes a system call to wake no one. Changed with
-    /// `taken` locked.
+    /// Threads that wait for `freed`, counted so that nobody makes a system call to wake no one.
+    /// Changed with `taken` locked.
     sleeping: AtomicUsize,
     /// Threads that will join an open transaction.
     pub(super) joining: AtomicUsize,
@@ -144,7 +144,7 @@ impl Gate {
         }
     }
 
-    /// Whether some thread waits to join the open transaction, possibly another one a moment later.
+    /// Whether some thread waits to join the open transaction. A moment later it may be a different one.
     pub fn is_joined(&self) -> bool {
         self.joining.load(Ordering::SeqCst) > 0
     }

@@ -39,7 +39,7 @@ pub(crate) struct Group {
     location: Location,
     /// `None` if the heap is not in a file.
     ceiling: Option<Arc<Ceiling>>,
-    /// Set from when a unit waits for readers of the log until it can be shortened.
+    /// Set when a unit begins to wait for readers of the log, and cleared once the log can be shortened.
     log_is_held: Arc<AtomicBool>,
     reads_when_idle: bool,
 }
@@ -66,11 +66,11 @@ const MOST_UNITS: usize = 256;
 /// The longest wait for company: a third of the fastest fsync.
 const MOMENT: Duration = Duration::from_micros(30);
 /// How often a unit begins lazily before it waits for its turn among all writers: once, and again if it
-/// finds that an object is there already, or must begin again for somebody else.
+/// finds that an object is there already, or must begin again because of somebody else.
 const LAZY_TRIES: usize = 3;
 
 impl Group {
-    /// The writer of a space, also if that is being dropped.
+    /// The writer of a space. With `drops`, it also writes to a space that is being dropped.
     pub(super) fn open(
         location: Location,
         engine: Box<dyn Engine>,
@@ -196,7 +196,7 @@ impl Group {
     ///
     /// The work must be short, because finished units may have to wait for it before they commit. It may
     /// run several times, if others have changed the space or a connection is lost, until one run is
-    /// committed. `bytes` is the content that it stores at most.
+    /// committed. It stores at most `bytes` of content.
     pub fn write<R>(
         &self,
         bytes: u64,
@@ -216,7 +216,7 @@ impl Group {
                 let _ = entered.turn.commit();
             }
             match self.run(entered, Some(bytes), how, deadline, &mut work) {
-                // An outdated unit tells nothing, so at least one is not lazy.
+                // That a lazy unit was outdated tells nothing, so at least one try is not lazy.
                 Err(error) if error.is_transient() && (is_lazy || !deadline.is_over()) => {}
                 result => {
                     return result.map_err(|error| match error {

@@ -105,8 +105,8 @@ impl KnownSpace {
             return None;
         }
         if let Some(most) = self.memram.history_max_bytes {
-            // A clock that is far ahead must not empty a history that is small enough, so by age only
-            // a collection removes events.
+            // A clock that is far ahead must not empty a history that is small enough, so only a
+            // collection removes events by age.
             let memram = MemRam {
                 history_keep: None,
                 ..self.memram.clone()

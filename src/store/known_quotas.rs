@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::books::batch::Batch;
 use crate::models::{Owner, Quota};
 
-/// Quotas by owner, as they are written; none for an owner without one.
+/// Quotas by owner, as they are written; `None` for an owner without a quota.
 ///
-/// A lazy transaction keeps a copy of all that is known, so a copy is cheap.
+/// A lazy transaction keeps a copy of all that is known, so this is cheap to copy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KnownQuotas(Arc<BTreeMap<Owner, Option<Quota>>>);
 
-/// More are forgotten, because each transaction would copy them.
+/// At this many, all are forgotten, because each transaction would copy them.
 const MOST: usize = 64;
 
 impl KnownQuotas {

@@ -71,8 +71,8 @@ impl Opening {
         }
     }
 
-    /// The readers of the heap and, if it was opened for writing, the writer of this space: one that drops it,
-    /// or one that may not write if it is being dropped.
+    /// The readers of the heap and, if it was opened for writing, the writer of this space. With `drops` it
+    /// drops the space; otherwise it may not write while the space is being dropped.
     pub fn finish(
         self,
         space: MemRamId,

@@ -63,7 +63,7 @@ impl<'c> ReadTx<'c> {
         Ok(self.conn)
     }
 
-    /// Runs a read of whole tables, which a server must plan otherwise than one by keys.
+    /// Runs a read of whole tables, which a server must plan differently from a read by keys.
     pub fn scanning<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         #[cfg(feature = "postgres")]
         if self.is_on_server() {
@@ -87,7 +87,7 @@ impl<'c> ReadTx<'c> {
     }
 }
 
-/// How a server plans what finds its rows by keys.
+/// How a server plans statements that find their rows by keys.
 #[cfg(feature = "postgres")]
 pub(in crate::store) const SEARCH: &str = "SET enable_seqscan TO off; SET enable_bitmapscan TO off;";
 /// How it plans by itself.
@@ -102,7 +102,7 @@ pub(in crate::store) struct Age {
 }
 
 impl Age {
-    /// That of a read that begins now.
+    /// The age of a read that begins now.
     pub fn begin(max: Option<Duration>) -> Self {
         let began = Instant::now();
         Self { began, max }

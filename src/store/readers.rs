@@ -42,8 +42,8 @@ impl Readers {
         }
     }
 
-    /// The same for statements that a user has written: what they may do to their session concerns no
-    /// other read.
+    /// The same for statements that a user has written: what they may do to their session must not
+    /// affect any other read.
     pub fn apart<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         match self {
             // They are queries, which leave nothing behind in SQLite.

@@ -11,7 +11,7 @@ use crate::store::queries::audit::Violation;
 /// A part of the schema, as the database describes it.
 #[derive(Debug, Clone, PartialEq, Eq, diesel::QueryableByName)]
 pub(in crate::store) struct SchemaRow {
-    /// `table`, `view`, `index`, `trigger` and what else there may be.
+    /// `table`, `view`, `index`, `trigger`, or another kind.
     #[diesel(sql_type = Text)]
     pub kind: String,
     #[diesel(sql_type = Text)]
@@ -43,8 +43,8 @@ impl Fault {
         }
     }
 
-    /// A part of the schema on a server. Without both, the schema differs from what was created, but this
-    /// role may not find out where.
+    /// A part of the schema on a server. If both are missing, the schema differs from what was created,
+    /// but this role may not find out where.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn on_server(expected: Option<SchemaRow>, found: Option<SchemaRow>) -> Self {
         Self {

@@ -37,7 +37,7 @@ pub(crate) struct WriteTx<'w> {
     evicts: bool,
     /// Whether what has expired by the clock may be given back, once that was decided.
     trusts_clock: Option<bool>,
-    /// The object for which it was looked up whether the policy remembers it, and whether it does.
+    /// An object, and whether the policy remembers it, once that was looked up.
     recalled: Option<(ObjectId, bool)>,
 }
 
@@ -144,7 +144,7 @@ impl WriteTx<'_> {
         self.writer.engine.on_disk()
     }
 
-    /// How many pieces may be given back in one transaction: so many that it needs about a third of the
+    /// How many pieces may be given back in one transaction: as many as need about a third of the
     /// reserve below the ceiling of the file.
     pub fn most_pieces(&self) -> i64 {
         self.writer.engine.most_pieces()
@@ -155,8 +155,7 @@ impl WriteTx<'_> {
         self.writer.engine.spool()
     }
 
-    /// Refuses content of which more than all there is on disk would be needed, before it is stored in
-    /// parts of up to `part` bytes.
+    /// Refuses content that needs more room on disk than there is, before it is stored in parts of up to `part` bytes.
     ///
     /// # Errors
     /// [`Error::FileFull`](crate::Error::FileFull).
@@ -229,7 +228,7 @@ impl WriteTx<'_> {
     }
 
     /// Like [`Self::find`], for an object that is stored as a new one if it is not found. In a lazy unit it
-    /// need not be looked up: if it is there, the unit runs again, and knows it.
+    /// need not be looked up: if it is there, the unit runs again, and then knows it.
     pub fn find_unless_new(&mut self, object_id: &ObjectId) -> Result<Option<StoredObject>> {
         let is_gathered = self
             .writer
@@ -297,7 +296,7 @@ impl WriteTx<'_> {
         Ok(found.and_then(|found| self.as_left(found)))
     }
 
-    /// The same for a known object, which is about to lose a name if `leaving` is one.
+    /// The same for a known object, which is about to lose the name `leaving`, if that is given.
     pub fn placed(&mut self, object: &StoredObject, leaving: Option<&str>) -> Result<Option<PlacedObject>> {
         self.flush_rows_of(object.id)?;
         let found = self.read_placed(&object.object_id, leaving)?;

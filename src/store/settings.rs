@@ -24,12 +24,12 @@ pub(crate) enum Access {
     Write,
 }
 
-/// What tells heaps that are open apart.
+/// What distinguishes open heaps from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum HeapId {
     File(FileId),
-    /// A digest of the address without passwords. A heap that is also opened by another address is taken
-    /// for another one.
+    /// A digest of the address without passwords. A heap that is also opened by another address counts
+    /// as a different one.
     #[cfg(feature = "postgres")]
     Server(u64),
 }

@@ -27,8 +27,8 @@ pub(in crate::store) trait Returning: Sql {
 }
 
 /// Declares statements: `Name = "text";`, or `Name: Types = "text";` if it returns rows. If it must
-/// be written otherwise for PostgreSQL, that text follows: `"text", postgres "text"`. A condition is
-/// declared in the same way, with the type `Bool`.
+/// be written differently for PostgreSQL, that text follows: `"text", postgres "text"`. A condition
+/// is declared in the same way, with the type `Bool`.
 macro_rules! sql {
     ($($(#[$doc:meta])* $name:ident $(: $types:ty)? = $text:expr $(, postgres $postgres:expr)?;)*) => {
         $($(#[$doc])*
@@ -53,7 +53,7 @@ pub(in crate::store) struct Statement<'a, S, const N: usize> {
     sql: PhantomData<S>,
 }
 
-/// A value, or none of that type: a parameter of a prepared statement has one type.
+/// A value, or NULL of its type: a parameter of a prepared statement has one type.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::store) enum Value<'a> {
     Bool(bool),

@@ -1,6 +1,7 @@
 //! The values of rows, in the order in which both engines name the columns.
 //!
-//! Where the id of the space is not the key, it comes first: on a server, a statement knows it.
+//! Where the id of the space is not the key, it comes first. On a server it is left out, because
+//! the statement knows it.
 
 use super::statement::Value;
 use crate::books::event_rows::EventRow;
@@ -248,7 +249,7 @@ pub(super) fn event(space: MemRamId, event: &EventRow) -> [Value<'_>; 20] {
     ]
 }
 
-/// A refusal that happened again: its event, and what changes of that.
+/// A refusal that happened again: its event, and what changes in it.
 pub(super) fn repeated(refusal: &RepeatedRefusal) -> [Value<'_>; 6] {
     let last = &refusal.last;
     [

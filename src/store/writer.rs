@@ -39,7 +39,7 @@ pub(super) struct Writer {
     /// What the running unit has gathered.
     pub own: Batch<'static>,
     known: Option<KnownSpace>,
-    /// What was known when a transaction began lazily, in case it must be done again.
+    /// What was known when a transaction began lazily, in case the transaction must run again.
     before: Option<KnownSpace>,
     pub looked_up: LookedUp,
     clock: Clock,

@@ -69,9 +69,9 @@ fn layout(scientific: &str, fixed: &RangeInclusive<i32>) -> String {
     }
 }
 
-/// Parses a decimal number to the nearest float, provided that rounding the float to as many
-/// digits gives the same number. This accepts the output of every correct float printer, and
-/// never drops a digit silently.
+/// Parses a decimal number to the nearest float, provided that rounding the float to the same
+/// number of digits gives the same number. This accepts the output of every correct float printer,
+/// and never drops a digit silently.
 ///
 /// # Errors
 /// What is wrong, as part of a sentence.

@@ -19,7 +19,7 @@ impl Batch<'_> {
         }
     }
 
-    /// The store computes its figures from the rows. It states the balance, which is nobody's doing.
+    /// Adds an opening, whose figures the store computes from the rows. It states the balance, which no actor caused.
     pub(super) fn open_books(&mut self) {
         let at = self.effects.signature.at;
         let signature = Signature {

@@ -40,12 +40,12 @@ impl Batch<'_> {
         self.rows.names.get(name)
     }
 
-    /// Whether the space evicts by something else from now on.
+    /// Whether what the space evicts changes.
     pub fn changes_eviction(&self) -> bool {
         matches!(self.rows.space_change, Some(SpaceChange::Evicts(_)))
     }
 
-    /// The changed place of an object in the order of eviction: none if it leaves it.
+    /// The changed place of an object in the order of eviction; the place is `None` if the object leaves the order.
     pub fn rank(&self, object: StoredObjectId) -> Option<Option<Rank>> {
         self.rows.ranks.get(&object).copied()
     }

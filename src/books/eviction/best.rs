@@ -1,4 +1,4 @@
-//! The best possible: who knows the future evicts what is asked for last.
+//! The best possible: a cache that knows the future evicts what is asked for last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,7 +30,7 @@ type Next = u64;
 /// It is not asked for again, or freed before that.
 const NEVER: Next = u64::MAX;
 
-/// This is not a request, but the object is freed. The first request is nobody's next.
+/// Not a request: the object is freed. 0 can stand for this, because the first request is never a next one.
 const FREED: Next = 0;
 
 /// The last request for an object, unless it was freed since.

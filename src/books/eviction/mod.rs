@@ -23,8 +23,8 @@
 //!
 //! # What may not go
 //!
-//! Is not on the shelf: objects that are pinned, too young, or the one being stored. Each policy
-//! passes over them as if they were not there.
+//! Objects that are pinned, too young, or being stored are not on the shelf. Each policy passes
+//! over them as if they were not there.
 //!
 //! # Sources
 //!

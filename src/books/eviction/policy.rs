@@ -6,7 +6,7 @@ pub(crate) use crate::models::Policy;
 /// The most marks that S3-FIFO gives: two bits.
 const MOST_MARKS: u8 = 3;
 
-/// S3-FIFO moves objects with as many marks from the trial to the main queue.
+/// S3-FIFO moves objects with at least this many marks from the trial to the main queue.
 const PASSED: u8 = 2;
 
 impl Policy {
@@ -76,8 +76,8 @@ fn s3_fifo<S: Shelf>(shelf: &mut S, capacity: u64) -> Answer<Option<S::Object>, 
     }
 }
 
-/// The bytes that the main queue of S3-FIFO may have before it is the one to shrink, and of what it
-/// remembers.
+/// How many bytes the main queue of S3-FIFO may have before it is the one to shrink, and how many
+/// bytes of objects S3-FIFO remembers.
 pub(crate) fn main_share(capacity: u64) -> u64 {
     capacity - capacity / 10
 }

@@ -14,7 +14,7 @@ use super::workers;
 ///
 /// # The best possible
 ///
-/// Next to the policies there is what could be reached by who knows the future. If all objects have
+/// Besides the policies there is what a cache that knows the future could reach. If all objects have
 /// the same size, that is [`ReplayStrategy::Belady`], and no policy that stores what is asked for can
 /// be better. With different sizes the best is [NP-hard] to find, and it is a different one for hits
 /// and for bytes. [`ReplayStrategy::BeladySize`] comes near it for hits, and `Belady` often for bytes;
@@ -22,10 +22,10 @@ use super::workers;
 ///
 /// # Costs
 ///
-/// 80 to 160 bytes for each object in a cache, by policy. For the best possible, also 24 bytes for
-/// each request and 50 for each object that was ever asked for; without it ([`Self::best`]) a trace
-/// can have any length. A request takes each cache O(1), with [`Policy::Largest`] and the best
-/// possible O(log n). The caches are spread over the processors.
+/// 80 to 160 bytes for each object in a cache, depending on the policy. For the best possible, also
+/// 24 bytes for each request and 50 for each object that was ever asked for; without it
+/// ([`Self::best`]) a trace can have any length. A request takes each cache O(1), with
+/// [`Policy::Largest`] and the best possible O(log n). The caches are spread over the processors.
 ///
 /// ```
 /// use heapledger::{Policy, Replay, ReplayStrategy, TraceRequest};
@@ -128,7 +128,7 @@ impl Replay {
                 batch.iter().for_each(|&request| future.add(request));
             }
         }
-        // The caches go before the best possible takes memory, too.
+        // The caches are dropped before the best possible takes memory, too.
         replayed.runs.extend(caches.into_iter().map(|cache| cache.tally));
         if let Some(future) = &future {
             replayed.footprint = Some(future.footprint());

@@ -29,7 +29,7 @@ pub struct ReplayRun {
     pub hits: u64,
     /// Bytes that these asked for.
     pub hit_bytes: u64,
-    /// Objects that were evicted, as often as they were.
+    /// Evicted objects, each counted every time that it was evicted.
     pub evicted: u64,
     /// Their bytes.
     pub evicted_bytes: u64,

@@ -1,6 +1,6 @@
 //! What a policy asks of the objects that may go.
 
-/// A queue of objects, from the one that is in it for longest to the newest.
+/// A queue of objects, from the one that has been in it longest to the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Queue {
     /// Of S3-FIFO: objects that have to show that they are used.
@@ -18,7 +18,7 @@ pub(crate) trait Shelf {
     type Object: Copy;
     type Error;
 
-    /// The object that is in the queue for longest.
+    /// The object that has been in the queue longest.
     fn first(&mut self, queue: Queue) -> Answer<Option<Self::Object>, Self>;
 
     /// The one that follows in the same queue.

@@ -7,7 +7,7 @@ use super::run::{ReplayRun, ReplayStrategy};
 use super::shelf::Queue;
 use super::trace::TraceRequest;
 
-/// A cache: what is asked for and not there is stored, for which others go.
+/// A cache: an object that is asked for and not there is stored, and others go to make room for it.
 #[derive(Debug)]
 pub(crate) struct Simulation {
     pub policy: Policy,
@@ -46,7 +46,7 @@ impl Simulation {
         } else if size > self.capacity {
             self.tally.refused += 1;
         } else {
-            // What is evicted for it may be remembered at its expense.
+            // Asked first: remembering what is evicted for it may make the cache forget this one.
             let is_remembered = self.remembered.take(object);
             self.make_room(size);
             self.lists.insert(object, size, self.policy.queue_of_new(is_remembered));

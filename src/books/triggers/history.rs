@@ -209,7 +209,7 @@ fn close(effects: &mut Effects) {
     }
 }
 
-/// What happened to a reservation, for its caller; that a part was stored is told by the part.
+/// What happened to a reservation, for its caller. That a part was stored is in the event of the part.
 fn set_reservation(effects: &mut Effects, before: Option<&ReservationRow>, after: &ReservationRow) {
     if before.is_some_and(|before| before.state == after.state) {
         return;

@@ -54,7 +54,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     })
 }
 
-/// The error for damage that prevents a check or a repair, which the usual advice would ask for again.
+/// The error for damage that prevents a check or a repair: the usual advice would ask for just that again.
 fn unreadable(error: &anyhow::Error, context: &Context<'_>) -> anyhow::Error {
     let what = error.downcast_ref().map_or_else(|| error.to_string(), Error::what);
     let save = context.command("get -r -o FOLDER");
@@ -150,7 +150,7 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
     Ok(Outcome::Findings)
 }
 
-/// Explains the broken invariants; `names` are some of damaged objects.
+/// Explains the broken invariants; `names` are some names of damaged objects.
 fn explain(broken: &BTreeSet<Invariant>, names: &[String], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     for invariant in broken {

@@ -106,7 +106,7 @@ fn ids(objects: &[ObjectSize]) -> Vec<ObjectId> {
     objects.iter().map(|object| object.object_id).collect()
 }
 
-/// The names that objects have now, or lost between two moments. `is_until_now` says that nothing is later.
+/// The names that objects have now, or lost between two moments. `is_until_now`: one of the moments is now, the latest.
 fn names_between(memory: &MemManager, diff: &Diff, moments: [Moment; 2], is_until_now: bool) -> Result<Names> {
     let mut all = ids(&diff.added);
     all.extend(ids(&diff.moved));

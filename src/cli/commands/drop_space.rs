@@ -64,7 +64,7 @@ fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
     let drop = |memory: &MemManager| progress::phases("dropping", |phase| memory.drop_space_with(name, phase));
     match context.change_beside(name, drop)? {
         Some(dropped) => Ok(dropped),
-        // The only one may be half gone.
+        // The only space may be half dropped.
         None => {
             context.any()?;
             Ok(context.options().space(name).drop_space(context.db())?)

@@ -88,7 +88,7 @@ struct Count<'o> {
     most: usize,
     all: bool,
     seen: HashSet<StoredObjectId>,
-    /// The folders that names may still follow in, each in the one before.
+    /// The folders in which more names may follow, each inside the one before.
     open: Vec<Used>,
     rows: List<'o, Used>,
 }
@@ -146,7 +146,7 @@ impl Count<'_> {
         }
     }
 
-    /// Prints the folders that are complete, but for the first ones.
+    /// Prints the folders that are complete: all but the first `left`.
     fn close(&mut self, left: usize) -> Result<()> {
         while self.open.len() > left {
             let Some(used) = self.open.pop() else { break };

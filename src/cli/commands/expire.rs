@@ -133,7 +133,7 @@ impl Found {
     }
 }
 
-/// A name, or an object by its id: the anonymous hold of that.
+/// A name, or the anonymous hold of an object that is given by its id.
 pub fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<Found, Error> {
     let named = batch.resolve(text)?;
     let object_id = match named {

@@ -65,13 +65,13 @@ enum How {
     Room,
     /// A block was carved for it, in a pool that was there.
     NewBlock,
-    /// A pool, too.
+    /// A pool was carved, too.
     NewPool,
-    /// An arena, too.
+    /// An arena was carved, too.
     NewArena,
     /// A compaction moved it there.
     Moved,
-    /// The history does not tell any more.
+    /// The history no longer tells.
     Unknown,
 }
 
@@ -117,7 +117,7 @@ fn explained(memory: &MemManager, id: ObjectId) -> Result<Explained> {
     })
 }
 
-/// What the history tells of where an object came to be.
+/// What the history tells about how an object was placed.
 #[derive(Default)]
 struct Origin {
     event: Option<EventId>,
@@ -171,7 +171,7 @@ impl Origin {
         }
     }
 
-    /// How the next piece came to a block. The first one in a new level had that carved.
+    /// How the next piece came to a block. A new level was carved for the first piece in it.
     fn how(&mut self, block: &Block) -> How {
         let mut is_new = |word: &str, id: i64| self.carved.remove(&(word.to_owned(), id));
         let arena = is_new("arena", block.arena_id.0);
@@ -188,7 +188,7 @@ impl Origin {
     }
 }
 
-/// Pieces that are told of; `ledger` lists all.
+/// Pieces explained at most; `ledger` lists all.
 const PIECES: usize = 16;
 /// Width of the drawing of the content at most, and of that of a block.
 const CONTENT: usize = 48;
@@ -269,7 +269,7 @@ fn class(out: &mut dyn Write, told: &Explained, sizes: Sizes) -> io::Result<()> 
     }
 }
 
-/// The content as a bar, in which each piece has its last digit.
+/// The content as a bar, in which each piece is drawn as the last digit of its number.
 fn drawn(told: &Explained, wide: usize) -> String {
     let mut bar = String::new();
     for cell in 0..wide as u128 {

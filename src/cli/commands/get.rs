@@ -87,8 +87,8 @@ fn tree(args: &Args, prefix: &str, memory: &MemManager, context: &Context<'_>) -
     save_tree::report(&saved, folder, context)
 }
 
-/// Lets a space that evicts by use know of the read, and the hold that it refreshes, unless somebody else is
-/// writing, or nobody may write.
+/// Records the read, in a space that evicts by use, and extends the hold that it refreshes, unless somebody
+/// else is writing, or nobody may write.
 fn note_read(memory: &MemManager, text: &str, id: &ObjectId, context: &Context<'_>) -> Result<()> {
     let evicts = memory.memram().map(|space| space.evict);
     let goes_by_use = unless_damaged(evicts)?.is_some_and(Policy::is_by_use);
@@ -100,13 +100,13 @@ fn note_read(memory: &MemManager, text: &str, id: &ObjectId, context: &Context<'
         && let Ok(memory) = context.change_if_idle()
     {
         memory.note_use(id);
-        // Otherwise it is gone by now.
+        // If this fails, the hold is gone by now.
         let _ = memory.note_get(held);
     }
     Ok(())
 }
 
-/// What is damaged elsewhere does not keep content from being read. After an error of a server, nothing can be.
+/// Damage elsewhere does not keep content from being read. After an error of a server, nothing can be read.
 fn unless_damaged<R: Default>(read: Result<R, Error>) -> Result<R, Error> {
     match read {
         Err(error @ (Error::Busy { .. } | Error::Server(_))) => Err(error),

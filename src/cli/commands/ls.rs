@@ -132,7 +132,7 @@ impl Args {
             && (self.kind.is_empty() || self.kind.contains(&object.kind))
     }
 
-    /// Those that are listed, and perhaps more, in order. It needs memory for twice as many, if they are limited.
+    /// The objects that are listed, and perhaps more, in order. With a limit, it needs memory for twice as many.
     fn sorted(&self, objects: impl Iterator<Item = heapledger::Result<ObjectInfo>>) -> Result<Vec<ObjectInfo>> {
         let most = self
             .limit

@@ -169,7 +169,7 @@ fn print(blocks: &[Block], told: Told, title: &str, context: &Context<'_>) -> Re
     Ok(Outcome::Fine)
 }
 
-/// Lines of cells, after which a cell stands for several blocks.
+/// With more lines of cells than this, a cell stands for several blocks.
 const LINES: usize = 40;
 
 fn empty() -> Entry {
@@ -229,7 +229,7 @@ fn each_piece(memory: &MemManager, mut take: impl FnMut(&EntryInfo)) -> Result<(
 }
 
 fn by_age(memory: &MemManager) -> Result<Told> {
-    // Hours, and the sign, which is the shorter the younger.
+    // Hours, and the sign, which is shorter for younger objects.
     const AGES: [(i64, char, &str); 5] = [
         (1, '\'', "less than an hour old"),
         (24, ':', "less than a day old"),
@@ -241,7 +241,7 @@ fn by_age(memory: &MemManager) -> Result<Told> {
     // Both are in the order of objects.
     let (mut objects, mut current, mut failed) = (memory.objects(), None, Ok(()));
     each_piece(memory, |entry| {
-        // Of an upload nobody knows the age.
+        // Nobody knows the age of an upload.
         let Some(id) = entry.object_id else { return };
         while current.is_none_or(|(known, _)| known != id) {
             match objects.next() {
@@ -338,7 +338,7 @@ fn largest(pieces: impl Iterator<Item = (BlockId, Option<String>, u64)>, none: &
     Told::new(legend, of)
 }
 
-/// Pieces that are listed; `ledger` lists all.
+/// Pieces listed at most; `ledger` lists all.
 const PIECES: usize = 16;
 
 fn where_is(object: &str, memory: &MemManager, sizes: Sizes) -> Result<Told> {

@@ -57,14 +57,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// The spaces to tell of, with what was counted before.
+/// The spaces to report, with what was counted before.
 struct Spaces<'c> {
     context: &'c Context<'c>,
     memory: MemManager,
     counted: BTreeMap<String, (MemManager, EventCounts)>,
 }
 
-/// What is told of a space.
+/// What is reported of a space.
 struct Told {
     stats: Stats,
     counts: EventCounts,
@@ -106,7 +106,7 @@ impl Spaces<'_> {
 type Figure = fn(&Stats) -> Option<u64>;
 type FigureOfQuota = fn(&Quota) -> Option<u64>;
 
-/// What there is one figure of for each space.
+/// The metrics with one figure for each space.
 const OF_SPACES: [(&str, Kind, &str, Figure); 12] = [
     ("capacity_bytes", Kind::Gauge, "Capacity of the space (max_mem).", |s| {
         Some(s.max_mem)
@@ -155,7 +155,7 @@ const OF_SPACES: [(&str, Kind, &str, Figure); 12] = [
     ),
 ];
 
-/// What there is one figure of for the whole heap.
+/// The metrics with one figure for the whole heap.
 const OF_HEAP: [(&str, &str, Figure); 6] = [
     (
         "file_bytes",
@@ -183,7 +183,7 @@ const OF_HEAP: [(&str, &str, Figure); 6] = [
     ),
 ];
 
-/// What there is one figure of for each quota.
+/// The metrics with one figure for each quota.
 const OF_QUOTAS: [(&str, &str, FigureOfQuota); 6] = [
     ("quota_used_bytes", "Bytes that the owner has.", |q| Some(q.used_bytes)),
     ("quota_hard_bytes", "More bytes are refused.", |q| q.limits.hard_bytes),

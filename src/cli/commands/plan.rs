@@ -91,7 +91,7 @@ fn promised(reservations: &[ReservationInfo]) -> String {
     text
 }
 
-/// Reservations that are named.
+/// Reservations named at most.
 const MOST_NAMES: usize = 3;
 
 fn text(out: &mut dyn Write, plan: &Plan, promised: &str, sizes: Sizes) -> io::Result<()> {

@@ -41,7 +41,7 @@ impl PlanFile {
 pub fn write(memory: &MemManager, work: &Work, to: &Path, context: &Context<'_>) -> Result<Outcome> {
     let plan = progress::during("trying it out", || memory.plan_work(work))?;
     let what = || format!("{} cannot be written", printable_path(to));
-    // Never the heap, nor a plan that somebody may want to apply.
+    // Never overwrites the heap, nor a plan that somebody may want to apply.
     let mut file = File::create_new(to).with_context(what)?;
     let json = plan.to_json();
     let written = file.write_all(json.as_bytes()).and_then(|()| file.sync_all());
@@ -65,8 +65,8 @@ pub fn dry_run(memory: &MemManager, work: &Work, context: &Context<'_>) -> Resul
     })
 }
 
-/// Reads a plan from a file or, for `-`, from standard input. Before the heap is opened: closing one of its
-/// files would drop its locks.
+/// Reads a plan from a file or, for `-`, from standard input. To be called before the heap is opened: if
+/// the file is one of the heap's, closing it would drop its locks.
 pub fn read(from: &Path) -> Result<WorkPlan> {
     let what = || format!("{} cannot be read", printable_path(from));
     let mut json = Vec::new();

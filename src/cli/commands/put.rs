@@ -51,7 +51,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     put.end(done, context)
 }
 
-/// So that a mistyped path does not leave an empty heap behind.
+/// Fails if all paths are missing, so that a mistyped path does not leave an empty heap behind.
 fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
     let missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
     if paths.iter().filter(missing).count() < paths.len() {

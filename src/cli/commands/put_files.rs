@@ -248,7 +248,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    /// Whether others can be stored.
+    /// Whether an error is about one file only, so that others can be stored.
     fn is_of_one_file(&self, error: &Error) -> bool {
         match error {
             Error::Io { .. } | Error::KindConflict { .. } => true,

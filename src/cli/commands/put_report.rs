@@ -106,7 +106,7 @@ impl<'a> Report<'a> {
         self.change(source, Some(object_id), size)
     }
 
-    /// Counts files whose names have their contents.
+    /// Counts files whose names already have their contents.
     pub fn unchanged(&mut self, files: u64) {
         self.totals.unchanged += files;
     }

@@ -203,7 +203,7 @@ impl Tree {
         }
     }
 
-    /// What is new, changed and gone. With `skips`, what has its content is left alone.
+    /// What is new, changed and gone. With `skips`, names that already have their contents are left alone.
     fn compare(&self, mut known: BTreeMap<String, NameInfo>, skips: bool) -> Sync {
         let mut progress = Progress::new("comparing");
         let mut done = 0;
@@ -240,7 +240,7 @@ impl Tree {
     }
 }
 
-/// Whether a name says that it is what was found, and with its permissions if these are wanted.
+/// Whether a name has the type of what was found, and its permissions if these are wanted.
 fn has_attributes(name: &NameInfo, source: &Source) -> bool {
     let before = FileAttributes::of(&name.tags);
     let now = FileAttributes::of(&source.kept.iter().cloned().collect());

@@ -128,7 +128,7 @@ fn of(limit: Option<u64>, shown: impl Fn(u64) -> String) -> String {
     limit.map_or_else(|| "none".to_owned(), shown)
 }
 
-/// The limits with those that are given.
+/// The limits, with those changed that are given.
 fn changed(limits: QuotaLimits, [hard, soft, objects, soft_objects]: [Option<Limit>; 4]) -> QuotaLimits {
     let mut limits = limits;
     for (limit, given) in [

@@ -103,7 +103,7 @@ pub fn void(args: &VoidArgs, context: &Context<'_>) -> Result<Outcome> {
     let reservation = find(&memory, &args.key)?;
     reservation.void()?;
     let after = memory.reservation_by_id(reservation.id);
-    // Of an upload nothing is left.
+    // Nothing is left of an upload.
     let shown = after.as_ref().map_or_else(
         |_| Shown {
             state: ReservationState::Voided,

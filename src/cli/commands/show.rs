@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let names = memory.names(&id)?.into_iter();
     let bindings = names.map(|name| {
         let tags = match memory.tags(&name.name) {
-            // It is gone since, or, in a damaged heap, not as it is shown.
+            // The name has gone since or, in a damaged heap, is not as it is shown.
             Err(Error::UnknownName { .. }) => BTreeMap::new(),
             tags => tags?,
         };

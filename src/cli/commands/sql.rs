@@ -78,7 +78,7 @@ pub struct Args {
     datasette: bool,
 }
 
-/// Whether a query can only be an option that there is not.
+/// Whether a query can only be an unknown option.
 fn is_option(query: &str) -> bool {
     query.starts_with('-') && !query.contains(char::is_whitespace)
 }
@@ -111,7 +111,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if context.names_space() {
         bail!("a query is about all spaces; leave out --space, and name the space in the query");
     }
-    // So any of them will do.
+    // So any space will do.
     let mut session = Session {
         memory: context.any()?,
         context,
@@ -197,7 +197,7 @@ impl Session<'_> {
         let asked = values.into_iter().fold(SqlQuery::new(query), SqlQuery::bind);
         let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(asked.clone(), take);
         let answered = output.records(&mut source);
-        // What the database says about such a text is about the subquery that it was made.
+        // For such a text, the database's message is about the subquery that the text was turned into.
         answered.map_err(
             |error| match (error.downcast_ref(), other_statement(query, on_server)) {
                 (Some(Error::Database { .. }), Some(word)) => {

@@ -36,7 +36,7 @@ pub fn run(on_server: bool, mut one: impl FnMut(&str) -> Result<()>) -> Result<(
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        // Commands and names take a line.
+        // Commands and names end with their line.
         if text.starts_with(['.', '@']) && !text.contains(';') {
             text.insert(text.trim_end().len(), ';');
         }

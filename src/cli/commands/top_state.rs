@@ -266,7 +266,7 @@ impl State {
 
 fn then(to: EventId, memory: &MemManager) -> heapledger::Result<Then> {
     let layout = memory.layout_at(Moment::Event(to))?;
-    // Before the first event it is that one.
+    // Before the first event, it is the first one.
     let id = layout.event_id;
     let filter = EventFilter::default().after(EventId(id.0 - 1));
     let event = memory.events(filter).next().transpose()?;

@@ -43,7 +43,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if let (Some(after), Some(newest)) = (after, newest.first())
         && after > newest.id
     {
-        // Who continues after the last event of a heap that was restored since would miss what happens now.
+        // A reader that continues after the last event of a heap restored since would miss what happens now.
         bail!(
             "event {} has not happened yet; the newest is {}",
             after.n(),

@@ -1,4 +1,4 @@
-//! Addresses of servers, and from where they count.
+//! Addresses of servers, and where they may be given.
 
 use anyhow::{Result, bail};
 #[cfg(feature = "postgres")]
@@ -14,8 +14,8 @@ pub fn is_meant(text: &str) -> bool {
 
 /// Checks an address, and returns it for messages: without a password.
 ///
-/// A server has to be meant: most projects of web services have a `DATABASE_URL` that is not for
-/// this program, and a `.env` comes with the folder.
+/// A server has to be named on purpose: most projects of web services have a `DATABASE_URL` that is
+/// not for this program, and a `.env` comes with the folder.
 pub fn checked(setting: &Setting) -> Result<String> {
     let Setting { source, in_file, .. } = setting;
     if *in_file || *source == "DATABASE_URL" {

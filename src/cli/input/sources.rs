@@ -43,7 +43,7 @@ impl Found {
 /// because they would grow while they are read, and so are temporary folders of heapledger.
 #[derive(Default)]
 pub struct Sources {
-    /// Whether what is in folders is found.
+    /// Whether the contents of folders are found.
     pub recursive: bool,
     /// Whether links and empty folders are found, too.
     pub attributes: bool,

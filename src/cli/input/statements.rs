@@ -2,7 +2,7 @@
 
 use heapledger::find_sign;
 
-/// The statements of a text, read as a file or a server would, without their semicolons, and what follows the last
+/// The statements of a text, read as SQLite or a server would, without their semicolons, and what follows the last
 /// one. A command with a dot and the name of a query end with their line, too.
 pub fn split(text: &str, on_server: bool) -> (Vec<&str>, &str) {
     let (mut statements, mut rest) = (Vec::new(), text);
@@ -19,7 +19,7 @@ pub fn is_blank(text: &str, on_server: bool) -> bool {
     without_first_comments(text, on_server).is_empty()
 }
 
-/// The text from the first sign on that is neither blank nor in a comment.
+/// The text from the first character on that is neither blank nor in a comment.
 pub fn without_first_comments(text: &str, on_server: bool) -> &str {
     let first = find_sign(text, on_server, |_| true);
     first.and_then(|at| text.get(at..)).unwrap_or_default()

@@ -29,10 +29,10 @@ impl Entry {
     }
 }
 
-/// Colours that also people can tell apart who do not see red or green, on dark and light: those of Okabe and Ito,
+/// Colours that people who do not see red or green can tell apart, too, on dark and light: those of Okabe and Ito,
 /// as near as terminals have them.
 pub const COLOURS: [u8; 7] = [214, 74, 36, 227, 25, 166, 175];
-/// The colour of what is empty, and of what is none of the others.
+/// The colour of what is empty, and of what has none of these colours.
 pub const GREY: u8 = 244;
 
 /// How to draw.
@@ -120,7 +120,7 @@ impl Field {
     }
 }
 
-/// Several blocks as one: that entry of the legend wins which has most of their bytes.
+/// Several blocks as one: the entry of the legend that has most of their bytes wins.
 fn merge(blocks: &[Cell], entries: usize) -> Cell {
     let mut bytes = vec![0_u64; entries];
     for block in blocks {

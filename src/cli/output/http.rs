@@ -81,8 +81,8 @@ fn answer(mut stream: TcpStream, text: &mut impl FnMut() -> Result<String>) -> i
     hear_out(&mut stream)
 }
 
-/// Reads what else the client sends, up to a bound: closing a connection with bytes that were not read would take the
-/// answer from it.
+/// Reads what else the client sends, up to a bound: closing a connection with unread bytes would make the client lose
+/// the answer.
 fn hear_out(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(PATIENCE / 8))?;

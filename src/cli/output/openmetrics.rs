@@ -17,8 +17,8 @@ pub enum Kind {
 pub struct Exposition(String);
 
 impl Exposition {
-    /// A family of metrics with its samples: their labels and values. Its unit is in its name. Nothing without
-    /// a sample.
+    /// A family of metrics with its samples: their labels and values. Its unit is in its name. Without a
+    /// sample, nothing is written.
     pub fn family<const N: usize>(
         &mut self,
         name: &str,

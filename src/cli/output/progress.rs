@@ -100,7 +100,7 @@ pub fn during<R>(what: &'static str, work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Runs a call of the library that says what it is at.
+/// Runs a library call that reports its phases.
 pub fn phases<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(Phase, u64, u64)) -> R) -> R {
     let mut progress = Progress::new(what);
     work(&mut |phase, done, total| progress.phase(phase, done, total))

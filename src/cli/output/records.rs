@@ -1,4 +1,4 @@
-//! Prints rows whose columns are only known when the first one is there.
+//! Prints rows whose columns are only known once the first row is there.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -23,7 +23,7 @@ impl Output {
         let (mut table, mut rows, mut failed) = (None::<Table<'_>>, 0_u64, Ok(()));
         let (format, width) = (self.format(), self.columns());
         let out = self.text();
-        // The columns of numbers are those that have one in the first row.
+        // A column of numbers is one that has a number in the first row.
         let begin = |names: &[String], first: &[SqlValue]| {
             let titles = titles.get_or_init(|| {
                 names
@@ -86,7 +86,7 @@ fn column<'t>(title: &'t str, first: Option<&SqlValue>) -> Column<'t> {
     }
 }
 
-/// For people, who must be able to tell NULL from a text without signs.
+/// For people, who must be able to tell NULL from an empty text.
 fn cell(value: &SqlValue) -> String {
     match value {
         SqlValue::Null => "NULL".to_owned(),

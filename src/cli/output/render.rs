@@ -163,7 +163,7 @@ pub fn table(out: &mut dyn Write, head: &'static [Head], rows: impl Iterator<Ite
     table.end(out)
 }
 
-/// Standard output with errors that say so.
+/// Standard output, whose errors say that the answer cannot be written.
 struct Answer(Stdout);
 
 impl Write for Answer {

@@ -48,7 +48,7 @@ pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// What is there, as it is shown; nothing otherwise.
+/// A value as it is shown, or an empty text if there is none.
 pub fn if_any<T, S: Display>(what: Option<T>, shown: impl FnOnce(T) -> S) -> String {
     what.map_or_else(String::new, |what| shown(what).to_string())
 }

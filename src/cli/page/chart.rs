@@ -6,7 +6,7 @@ use heapledger::{Report, UsagePoint};
 
 use super::html::{human, plural};
 
-/// What the axis of the chart reaches.
+/// How far the axis of the chart reaches.
 pub struct Chart {
     top: u64,
     /// Whether the capacity is within it.
@@ -36,7 +36,7 @@ impl Chart {
         let most = |of: fn(&UsagePoint) -> u64| report.usage.iter().map(of).max().unwrap_or_default();
         let reserved = most(|point| point.capacity.saturating_sub(point.unreserved)).max(most(|point| point.peak_mem));
         let capacity = most(|point| point.capacity);
-        // A little in a large space would be a line at the bottom.
+        // A small amount in a large space would be a line at the bottom.
         let has_capacity = reserved == 0 || reserved >= capacity / 8;
         Self {
             top: if has_capacity { capacity.max(1) } else { round(reserved) },
@@ -162,7 +162,7 @@ fn round(bytes: u64) -> u64 {
         .into_iter()
         .find(|decade| unit * decade <= quarter)
         .unwrap_or(1);
-    // Over 500 of a unit, parts of the next one are round.
+    // Above 500 of a unit, fractions of the next one are round numbers.
     let step = unit * if quarter > 500 * unit { 256 } else { decade };
     let rounded = [2, 3, 4, 5, 6, 8, 10, 12, 15, 20].map(|halves: u64| step.saturating_mul(halves) / 2);
     let rounded = rounded.into_iter().find(|&rounded| rounded >= quarter);

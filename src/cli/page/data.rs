@@ -32,10 +32,10 @@ struct Frame {
     lines: String,
     /// Number of cells.
     n: usize,
-    /// The cells that differ from those of the frame before: how far after the one before, what it is, content
-    /// and room.
+    /// The cells that differ from those of the frame before, four numbers each: the distance from the previous
+    /// such cell, what it is, content and room.
     d: Vec<u64>,
-    /// The same for where they are: how far, arena, pool, block, blocks, bytes.
+    /// The same for where they are: distance, arena, pool, block, blocks, bytes.
     w: Vec<u64>,
 }
 
@@ -182,7 +182,7 @@ fn drawn(cell: &MapCell, unit: u64, classes: &[u64]) -> [u64; 3] {
         Some(class) => 2 + class as u64,
         None => u64::from(cell.pool.is_some()),
     };
-    // Less than a unit is not nothing, and full only if it is.
+    // Rounded up, so that less than a unit is not drawn as nothing, and a cell is drawn as full only if it is.
     [kind, cell.mem.div_ceil(unit), cell.room_in_blocks.div_ceil(unit)]
 }
 

@@ -23,7 +23,7 @@ pub fn text(text: impl Display) -> String {
     out
 }
 
-/// A name, apart from the direction of what is around it, and cut if it is very long.
+/// A name, isolated from the text direction of what is around it, and cut if it is very long.
 pub fn name(name: &str) -> String {
     format!("<bdi>{}</bdi>", text(preview(name, 120)))
 }
@@ -73,7 +73,7 @@ pub fn fill(template: &str, values: &[(&str, String)]) -> String {
     out
 }
 
-/// A table with these column heads; those that begin with `<` are of text. Nothing for no rows.
+/// A table with these column heads; those that begin with `<` are of text.
 pub fn table(caption: &str, heads: &[&str], rows: &[Vec<String>], foot: Option<Vec<String>>) -> String {
     let is_text = |index: usize| heads.get(index).is_some_and(|head| head.starts_with('<'));
     let class = |index: usize| if is_text(index) { " class=\"l\"" } else { "" };

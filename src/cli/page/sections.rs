@@ -190,7 +190,7 @@ pub fn balance(report: &Report) -> String {
     )
 }
 
-/// Takes a class into or out of the map.
+/// The button that takes a class into or out of the map.
 pub fn chip(index: usize, class: &ClassUse) -> String {
     format!(
         "<button type=\"button\" class=\"chip\" aria-pressed=\"true\"><canvas data-class=\"{index}\" width=\"30\" height=\"30\" aria-hidden=\"true\"></canvas>{}</button>",

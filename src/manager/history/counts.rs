@@ -27,16 +27,16 @@ impl EventCounts {
         self.by_kind.get(&kind).copied().unwrap_or_default().events
     }
 
-    /// The bytes that these events are about. Of a refusal that happened several times, those of one.
+    /// The bytes that these events are about. The bytes of a repeated refusal count once.
     pub fn bytes_of(&self, kind: EventKind) -> u64 {
         self.by_kind.get(&kind).copied().unwrap_or_default().bytes
     }
 }
 
 impl MemManager {
-    /// Adds the events that have happened since `counts` was last passed to this call, of the same space, so that
-    /// they only ever grow. The first call counts those of the history that is kept. A refusal counts
-    /// as often as it happened. O(rows of events since).
+    /// Adds the events that have happened since `counts` was last passed to this call, for the same space, so
+    /// that the counts only ever grow. The first call counts the events that the history still has. A refusal
+    /// counts as often as it happened. O(rows of events since).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

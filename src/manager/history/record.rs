@@ -143,7 +143,7 @@ impl MemManager {
         memory
     }
 
-    /// Runs a unit of work, and records it if it is refused for want of room.
+    /// Runs a unit of work, and records it if it is refused for lack of room.
     ///
     /// Units that share its commit have to wait for it, so it must be short and run no code of the
     /// caller; otherwise use [`Self::write_apart`]. It may run several times.
@@ -172,8 +172,8 @@ impl MemManager {
         self.after(end, result, deadline)
     }
 
-    /// Runs a unit; if what it has evicted for `bytes` did not fit below the ceiling in one transaction, that goes in
-    /// steps, and the unit runs again.
+    /// Runs a unit; if it evicted objects for `bytes` and that did not fit below the ceiling in one transaction, they
+    /// are evicted in steps, and the unit runs again.
     fn evicting_for<R>(&self, bytes: u64, end: &mut End, mut unit: impl FnMut(&mut End) -> Result<R>) -> Result<R> {
         let result = unit(end);
         let is_full = matches!(result, Err(Error::FileFull { .. }));
@@ -192,8 +192,8 @@ impl MemManager {
         self.after(end, result, deadline)
     }
 
-    /// Like [`Self::write_apart`], for the end of content that needs room for up to `bytes`. It may run twice, and the
-    /// caller records a refusal.
+    /// Like [`Self::write_apart`], for the last part of content that needs room for up to `bytes`. It may run twice,
+    /// and the caller records a refusal.
     pub(in crate::manager) fn write_last<R>(
         &self,
         bytes: u64,
@@ -218,8 +218,8 @@ impl MemManager {
         })
     }
 
-    /// Like [`Self::write_apart`], for a step of longer work that takes up to `most` of something. If that changes more
-    /// rows than the reserve below the ceiling has room for, it takes less, and so do later steps.
+    /// Like [`Self::write_apart`], for a step of longer work, of at most the size `most`. If it changes more rows than
+    /// the reserve below the ceiling has room for, the size is halved, also for later steps.
     pub(in crate::manager) fn write_step<R>(
         &self,
         most: &mut u64,
@@ -233,8 +233,8 @@ impl MemManager {
         }
     }
 
-    /// Runs a part of a longer work, which needs room for up to `bytes`, as a transaction of its own, which a later
-    /// one syncs. It may run twice. If it is refused, the caller records that.
+    /// Runs a part of longer work, which needs room for up to `bytes`, in a transaction of its own that a later one
+    /// syncs. It may run twice. If it is refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(
         &self,
         bytes: u64,
@@ -276,7 +276,7 @@ impl MemManager {
         tx.sign(self.signature());
         let result = work(tx);
         end.evicts = tx.evicts();
-        // Last, because a part of an upload renews its lease.
+        // Last, so that a part of an upload has renewed its lease before.
         if result.is_ok() {
             reclaim::next(tx)?;
         }
@@ -285,7 +285,7 @@ impl MemManager {
         result
     }
 
-    /// What follows from a unit in transactions of their own.
+    /// Does what follows from a unit, in transactions of its own.
     fn after<R>(&self, end: End, result: Result<R>, deadline: Deadline) -> Result<R> {
         match &result {
             Err(error) => {
@@ -294,7 +294,7 @@ impl MemManager {
                 let refusal = Refusal::of(error, object_id);
                 refusal.map_or(Ok(()), |refusal| self.record_refusal(&refusal, deadline))?;
             }
-            // The unit is done; if others are in the way now, they give the pieces back.
+            // The unit is done; if other writers are in the way now, they give the pieces back.
             Ok(_) if end.leaves_pieces => drop(self.reclaim_all()),
             Ok(_) => {}
         }

@@ -13,13 +13,13 @@ use crate::value::ObjectId;
 impl MemManager {
     /// The history of the space as requests, for a [`Replay`](crate::Replay).
     ///
-    /// Each time that a value was stored is a request for it, whether it was new or stored already.
-    /// What was freed is freed in the replay, too; leave these requests out if a program freed only
-    /// to make room. Objects are told apart by the first 64 bits of their ids.
+    /// Each time a value was stored counts as a request for it, whether it was new or already
+    /// stored. What was freed is freed in the replay, too; leave these requests out if a program
+    /// freed only to make room. Objects are told apart by the first 64 bits of their ids.
     ///
     /// A replay can only be as good as this record: reads are not in the history, and neither is what
-    /// happened before it begins, after which the first request for an object is a miss. A trace of a
-    /// program's own reads tells more. They are read page by page, in constant memory, and what
+    /// happened before it begins, so the first request for an object is a miss. A trace of a
+    /// program's own reads tells more. The events are read page by page, in constant memory, and what
     /// happens in the meantime is included; O(events).
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl MemManager {
         let events = self.events(EventFilter::default().kinds(kinds));
         let mut evicted = None;
         Ok(events.filter_map(move |event| match event {
-            // The space made room, as each cache of the replay does by itself.
+            // The space made room here; each cache of the replay does that by itself.
             Ok(event) if event.kind == EventKind::Evict => {
                 evicted = event.object;
                 None

@@ -17,13 +17,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl MemManager {
     /// The events of the space that pass the filter, as they happen: an iterator that waits for the next
     /// one, whichever process causes it. It begins after the event [`EventFilter::after`], so that a program
-    /// that has stored the id of the last one continues there, or else with what happens from now on.
+    /// that has stored the id of the last one can continue there; otherwise with what happens from now on.
     ///
-    /// A refusal that happens again is no other event but a higher `count`, and returned again. If events were
-    /// [removed](crate::History) before they were read, the first is an
-    /// [`Opening`](crate::EventKind::Opening) that stands for them. It looks five times a second, with a few
-    /// short reads, and holds no snapshot in between; [`Watch::every`] changes that. One of a
-    /// [`Self::snapshot`] waits forever, as nothing happens there.
+    /// A refusal that happens again is not a new event: the same one is returned again, with a higher `count`.
+    /// If events were [removed](crate::History) before they were read, the first is an
+    /// [`Opening`](crate::EventKind::Opening) that stands for them. It looks five times a second, which
+    /// [`Watch::every`] changes, with a few short reads, and holds no snapshot in between. A watch of a
+    /// [`Self::snapshot`] waits forever, because nothing happens there.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ pub struct Watch {
     /// How often the newest refusals have happened.
     counts: BTreeMap<EventId, u64>,
     pause: Duration,
-    /// Whether an error has told that the space is gone.
+    /// Whether an error has shown that the space is gone.
     is_gone: bool,
 }
 
@@ -95,7 +95,7 @@ impl Watch {
     fn read(&mut self) -> Result<VecDeque<Event>> {
         let (space, filter) = (self.memory.inner.space, &self.filter);
         let (counts, page) = self.memory.inner.readers.snapshot(|tx| {
-            // A space that is gone has no events, too.
+            // Without this, a space that is gone would look like one without events.
             queries::spaces::get(tx, space)?;
             let page = events::page(tx, space, filter, events::ROWS)?;
             Ok((event_counts::refusals(tx, space)?, page))
@@ -108,7 +108,7 @@ impl Watch {
         Ok(found)
     }
 
-    /// Refusals that were returned before, or are older than what is asked for, and happened again.
+    /// Refusals that happened again, of those that were returned before or are older than what is asked for.
     fn repeated(&self, counts: &[(EventId, u64)]) -> Result<VecDeque<Event>> {
         let again = |&(id, count): &(EventId, u64)| self.counts.get(&id).is_some_and(|&before| before < count);
         let Some(&(first, _)) = counts.iter().rev().find(|refusal| again(refusal)) else {

@@ -1,6 +1,7 @@
-//! Uploads that could not be given up, because the heap was busy, or the log held.
+//! Uploads that could not be given up, because the heap was busy or its log was held.
 //!
-//! Others would wait for the end of their lease. This process is alive, so it tries again after each of its writes.
+//! Other processes give their pieces back only when their lease has ended. This process is alive, so it tries again
+//! after each of its writes.
 
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ impl MemManager {
         }
     }
 
-    /// Tries again what has failed before.
+    /// Tries again to give up what could not be given up before.
     pub(in crate::manager) fn give_up_abandoned(&self) {
         let again = mem::take(&mut *self.inner.abandoned.uploads());
         for (id, object) in again {

@@ -1,4 +1,4 @@
-//! Whether the quotas of owners allow for what they would gain.
+//! Whether the quotas of owners allow what they would gain.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::models::{Owner, StoredObject, signed};
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
 
-/// What a hold with tags is taken of.
+/// The content that a hold with tags is taken on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::manager) struct Gain<'a> {
     /// The object, if it is stored already.
@@ -32,9 +32,9 @@ impl<'a> From<&'a StoredObject> for Gain<'a> {
     }
 }
 
-/// Refuses a hold that would let an owner have more than its quota allows, even after what it had of what is over
-/// was given back. A name that leaves another object counts as left. Nothing is evicted for it: that makes room
-/// in the space, and would take the bytes of others.
+/// Refuses a hold that would let an owner have more than its quota allows, even after everything of the owner's
+/// that has expired was given back. If a name moves from another object, that object counts as left. Nothing is
+/// evicted for it: eviction makes room in the space, and would take the bytes of others.
 ///
 /// Without quotas it is O(1), without a statement; otherwise O(log n + holds of the object) for each tag, and for
 /// a refusal O(holds of the owner).
@@ -72,7 +72,7 @@ fn exceeded(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Ow
     if tx.quota(owner)?.is_none() {
         return Ok(None);
     }
-    // This gives back what the name was bound to, if that is over, so what the owner has is asked afterwards.
+    // This gives back what the name was bound to, if that has expired, so what the owner has is read afterwards.
     let (bytes, objects) = growth(tx, gain, name, owner)?;
     let refusal = tx.quota(owner)?.and_then(|quota| quota.refusal(bytes, objects));
     Ok(refusal.map(Error::QuotaExceeded))
@@ -99,8 +99,8 @@ fn growth(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Owne
     Ok(gained)
 }
 
-/// Whether an owner without room for an object pays for it only by holds that are over. Once these are given back,
-/// it is a gain.
+/// Whether an owner without room for an object pays for it only through holds that have expired. Once these are
+/// given back, the object is a gain.
 fn pays_no_longer(
     tx: &mut WriteTx<'_>,
     object: &StoredObject,

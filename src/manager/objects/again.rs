@@ -15,7 +15,7 @@ pub(in crate::manager) struct Again<'a> {
     pieces: Option<StoredObjectId>,
     /// The next piece.
     seq: i64,
-    /// Bytes of the last one that were not taken.
+    /// Bytes of the pieces read so far that were not taken.
     buffer: Vec<u8>,
     rest: &'a [u8],
 }

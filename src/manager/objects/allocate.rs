@@ -30,10 +30,10 @@ pub struct Allocation {
     pub size: u64,
     /// Ledger entries that hold it.
     pub pieces: u64,
-    /// Whether the content was already stored; then only `repaired` was written.
+    /// Whether the content was already stored; then only the `repaired` bytes were written.
     pub dedup: bool,
-    /// Bytes of stored pieces that were damaged and have been rewritten: known content is compared
-    /// with the new one.
+    /// Bytes of stored pieces that were damaged and have been rewritten: content that is already stored
+    /// is compared with the new content.
     pub repaired: u64,
     /// The object that had the name before, if that freed it.
     pub freed: Option<Freed>,
@@ -62,11 +62,11 @@ impl MemManager {
         Ok(self.store(value, Hold::Anonymous)?.id)
     }
 
-    /// Stores a value under a name; a list of bytes is one, too, so for content that is bytes use
-    /// [`Self::store_bytes`] with [`Hold::Name`]. If the name is already bound it moves to this value, and its
-    /// old object is freed if nothing else holds it. The name never expires and has no tags, even if it did
-    /// and had some before; use [`Self::store`] with [`Hold::expires_in`] and [`Hold::tag`] for that.
-    /// O(size + log n).
+    /// Stores a value under a name. A list of bytes would be stored as a value, too; for content that is
+    /// bytes, use [`Self::store_bytes`] with [`Hold::Name`]. If the name is already bound it moves to this
+    /// value, and its old object is freed if nothing else holds it. The name never expires and has no tags,
+    /// even if it did and had some before; use [`Self::store`] with [`Hold::expires_in`] and [`Hold::tag`] for
+    /// that. O(size + log n).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -79,8 +79,8 @@ impl MemManager {
     /// ```
     ///
     /// The old object stays until the new one is stored, so in a space without room for both this fails, or evicts
-    /// something else. Whoever can do without the old one [unbinds](crate::Batch::unbind) the name first, in the
-    /// same [batch](Self::batch).
+    /// something else. A caller that can do without the old one [unbinds](crate::Batch::unbind) the name first, in
+    /// the same [batch](Self::batch).
     ///
     /// # Errors
     /// Like [`Self::allocate`] and [`Self::bind`].
@@ -105,10 +105,10 @@ impl MemManager {
     /// Content of more than 8 MiB (less below a small [ceiling](crate::Options::max_file)) is stored in
     /// parts, each a transaction, whatever method stores it: others write in between. Nobody sees it
     /// before it is complete. Its bytes count as used meanwhile, and if its size is known, it is
-    /// promised all of it, so that it never fails for want of room halfway. An error or a panic gives
-    /// everything back; if the process dies, others do after the [lease](crate::Options::lease). If
-    /// the content turns out to be stored already, its parts are given back too; a stream without
-    /// room is read to its end to find that out.
+    /// promised room for all of it, so that it never fails for want of room halfway. An error or a
+    /// panic gives everything back; if the process dies, others do after the
+    /// [lease](crate::Options::lease). If the content turns out to be stored already, its parts are
+    /// given back too; a stream that does not fit is read to its end to find that out.
     ///
     /// In a [batch](Self::batch) and an [import](Self::import) an object is stored in one transaction.
     ///
@@ -244,7 +244,7 @@ pub(in crate::manager) fn allocate(
     names::validate_hold(tx, hold)?;
     let found = match what.size <= unsigned(tx.capacity()?.1) {
         true => tx.find_unless_new(&what.id)?,
-        // It may be what would go to make room for it.
+        // The stored object may be what would be evicted to make room.
         false => tx.find(&what.id)?,
     };
     if let Some(object) = sweep::living(tx, found)? {

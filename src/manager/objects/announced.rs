@@ -22,7 +22,7 @@ const LONGEST_STREAM: u64 = 16 << 30;
 pub(in crate::manager) struct Announced<'a> {
     pub kind: Kind,
     pub type_name: Option<&'a str>,
-    /// Its bytes, unless it is a stream.
+    /// Its size in bytes, unless it is a stream.
     pub size: Option<u64>,
     /// Its id, if it was read before.
     pub id: Option<ObjectId>,
@@ -74,18 +74,18 @@ impl<'a> Announced<'a> {
         Ok(row)
     }
 
-    /// Sets ids aside, which the pieces need to follow each other while others store objects.
+    /// Sets ids aside, so that those of the pieces follow each other even if others store objects meanwhile.
     pub fn set_ids_aside(&self, tx: &mut WriteTx<'_>, row: &mut ReservationRow) -> Result<()> {
         let space = tx.space();
         let size = match self.size {
             Some(size) => size,
-            // Content of a reservation is no longer than that.
+            // The content of a reservation has at most this many bytes.
             None if row.key.is_some() => unsigned(row.bytes),
             None => (tx.memram()?.attainable() + unsigned(row.bytes)).min(LONGEST_STREAM),
         };
         let class = tx.geometry().class_for(self.size_of_class());
         let classes = tx.geometry().classes();
-        // A part ends where a block does, or within a larger one.
+        // A part ends where a block does, or within a larger block.
         let block_size = classes
             .get(class)
             .map_or(1, |class| class.block_size.min(LEAST_PART as u64));

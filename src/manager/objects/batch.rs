@@ -104,7 +104,7 @@ impl MemManager {
                 own.keep(result)
             })
         });
-        // It was rolled back with the batch, and `work` may have returned any error.
+        // The record of the refusal was rolled back with the batch, and `work` may have returned any error.
         if let (Err(_), Some(refused)) = (&done, refused) {
             let (_, deadline) = self.group()?;
             self.record_refusal(&refused, deadline)?;
@@ -240,8 +240,8 @@ impl Batch<'_, '_> {
 
     /// See [`MemManager::store_file`].
     ///
-    /// Other writers wait while the file is read, twice unless it is stored already. If the batch fails later, the file
-    /// is at its end.
+    /// Other writers wait while the file is read: twice, unless it is stored already. If the batch fails later, the
+    /// file stays positioned at its end.
     ///
     /// # Errors
     /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two

@@ -1,7 +1,7 @@
 //! What goes next in a space that evicts by use: the rows of `recency` as a shelf.
 //!
-//! A policy moves objects while it looks for one that goes. Here it moves them in memory; whoever evicts writes
-//! what has changed, and a plan forgets it.
+//! A policy moves objects while it looks for one that goes. Here it moves them in memory; an eviction writes
+//! what has changed, and a plan discards it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,9 +25,9 @@ pub(in crate::manager) struct ByUse {
     away: BTreeSet<StoredObjectId>,
     /// Objects that were put at the end of a queue.
     appended: BTreeMap<(Queue, i64), StoredObjectId>,
-    /// Of each queue, rows that were read.
+    /// For each queue, rows that were read.
     pages: [Page; 2],
-    /// Of each queue, a position before which nothing is left.
+    /// For each queue, a position before which nothing is left.
     starts: [i64; 2],
     last_position: i64,
     hand: i64,
@@ -82,7 +82,7 @@ impl ByUse {
         }
     }
 
-    /// The next objects that go for at least `bytes`, like [`Order::choose`].
+    /// The next objects to go, of at least `bytes` together, like [`Order::choose`].
     pub fn choose(
         &mut self,
         from: &mut dyn Candidates,
@@ -120,13 +120,13 @@ impl ByUse {
                 return Ok(Some(object));
             }
         }
-        // Only a damaged heap has any.
+        // Only a damaged heap has objects without a row.
         let found = from.unranked(self.order.which(), self.unranked_after)?;
         self.unranked_after = found.last().map_or(self.unranked_after, |object| object.id);
         Ok(found.into_iter().next())
     }
 
-    /// Moves objects that were used, but without a record of it in their rows yet.
+    /// Moves objects whose uses are not recorded in their rows yet.
     pub fn note_uses(&mut self, tx: &mut ReadTx<'_>, uses: &[(ObjectId, u8)]) -> Result<()> {
         let (policy, which) = (self.order.policy(), self.order.which());
         for (id, count) in uses {
@@ -143,7 +143,7 @@ impl ByUse {
         Ok(())
     }
 
-    /// Writes where the objects are that were not chosen, and the hand.
+    /// Writes the places of the objects that were not chosen, and the hand.
     pub fn write(&self, tx: &mut WriteTx<'_>) -> Result<()> {
         for (&object, item) in &self.items {
             let after = Rank {
@@ -289,7 +289,7 @@ impl Shelf for Rows<'_> {
         let start = *self.on.start(queue);
         let first = self.following(queue, start)?;
         if let Some(first) = first {
-            // New ones only come to the end.
+            // New ones are only added at the end.
             *self.on.start(queue) = self.item(first)?.position.saturating_sub(1);
         }
         Ok(first)
@@ -301,7 +301,7 @@ impl Shelf for Rows<'_> {
     }
 
     fn largest(&mut self) -> Result<Option<StoredObjectId>> {
-        // Another index has them.
+        // The largest objects are found by another index.
         Ok(None)
     }
 

@@ -65,7 +65,7 @@ impl Candidates for View<'_> {
     }
 
     fn unranked(&mut self, _: Evictable, _: StoredObjectId) -> Result<Vec<StoredObject>> {
-        // Whoever asks has seen all that is known.
+        // A caller that asks has seen all that is known.
         self.miss(Line::Stored, i64::MIN);
         Ok(Vec::new())
     }

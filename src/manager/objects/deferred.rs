@@ -12,7 +12,7 @@ use crate::value::{Encoded, ObjectId};
 /// allocations wait until there are many, or until something must see them, so that one statement
 /// tells which of them are stored already. Then they happen one by one, in order.
 ///
-/// Only what certainly fits waits, so that nothing is refused later than where it was asked for.
+/// Only what certainly fits waits, so that nothing is refused later than at its own call.
 pub(super) struct Deferred<'b, 'w> {
     tx: &'b mut WriteTx<'w>,
     waiting: Vec<(ObjectId, Encoded<'static>)>,
@@ -33,10 +33,10 @@ impl<'b, 'w> Deferred<'b, 'w> {
         }
     }
 
-    /// The unit of work, in which everything has happened.
+    /// The unit of work, once every waiting allocation has happened.
     ///
     /// # Errors
-    /// Of an allocation that waited; the unit can then only be rolled back.
+    /// Those of an allocation that waited; the unit can then only be rolled back.
     pub fn now(&mut self) -> Result<&mut WriteTx<'w>> {
         if !self.waiting.is_empty() {
             let waiting = std::mem::take(&mut self.waiting);
@@ -53,7 +53,7 @@ impl<'b, 'w> Deferred<'b, 'w> {
         Ok(self.tx)
     }
 
-    /// The unit of work, for what does not depend on what waits.
+    /// The unit of work, for work that does not depend on the waiting allocations.
     pub fn unit(&mut self) -> &mut WriteTx<'w> {
         self.tx
     }

@@ -50,7 +50,7 @@ impl Making {
         };
         let missing = bytes.saturating_sub(memram.available());
         let (chooser, chosen) = self.choose(tx, order, &memram, missing)?;
-        // If something has to go, what is over by any clock goes before what is not.
+        // If something has to go, what has expired goes first, even if the clock is suspected.
         if tx.has_due()? && !tx.trusts_clock()? {
             let expired = tx.read_rows(|tx| room::expired_bytes(tx, memram.id))?;
             if chosen.are_enough || missing <= expired {
@@ -63,7 +63,7 @@ impl Making {
             return Ok(false);
         }
         if let Chooser::ByUse(by_use) = &chooser {
-            // What is refused is not forgotten for it.
+            // Only now, because an object that is refused must stay remembered.
             object_id.map_or(Ok(()), |id| tx.recall_ahead(&id))?;
             by_use.write(tx)?;
         }
@@ -76,7 +76,7 @@ impl Making {
         for object in &chosen.objects {
             if !evict(tx, object, cause)? {
                 self.passed.insert(object.id);
-                // It was counted.
+                // Its bytes were counted.
                 self.is_enough = false;
                 break;
             }
@@ -114,7 +114,7 @@ impl Making {
     }
 }
 
-/// Evicts an object. Returns false if it is damaged, so that this is not possible; nothing has changed then.
+/// Evicts an object. Returns false, and changes nothing, if it is damaged and so cannot be removed.
 pub(in crate::manager) fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bool> {
     let Some((placed, names)) = free::removable(tx, object)? else {
         return Ok(false);
@@ -148,7 +148,7 @@ pub(in crate::manager) enum Chooser {
 }
 
 impl Chooser {
-    /// The next objects that go for at least `bytes`; see [`Order::choose`].
+    /// The next objects to go, of at least `bytes` together; see [`Order::choose`].
     pub fn choose(
         &mut self,
         tx: &mut ReadTx<'_>,

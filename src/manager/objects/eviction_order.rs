@@ -7,7 +7,7 @@ use crate::models::{MemRam, Policy, StoredObject, StoredObjectId, Stripe, Timest
 use crate::store::queries::eviction::{self, Evictable, LARGE};
 use crate::store::{Line, ReadTx, View};
 
-/// Objects that are chosen before they are removed.
+/// At most this many objects are chosen before they are removed.
 pub(super) const MOST: usize = 4096;
 
 /// The order in which the objects of a space go.
@@ -22,14 +22,14 @@ pub(in crate::manager) struct Order {
 pub(in crate::manager) struct Chosen {
     /// The first ones.
     pub objects: Vec<StoredObject>,
-    /// Whether all of them have enough bytes.
+    /// Whether all of them together have enough bytes.
     pub are_enough: bool,
     /// Bytes of all that were counted.
     pub bytes: u64,
 }
 
 impl Order {
-    /// That of a space by a policy, at a time.
+    /// The order of a space by a policy, at a time.
     pub fn by(policy: Policy, memram: &MemRam, now: Timestamp) -> Self {
         let min_age = signed(memram.evict_min_age);
         let latest = match min_age {
@@ -61,8 +61,9 @@ impl Order {
         Self { policy, ..self }
     }
 
-    /// The objects that go for at least `bytes`, without `passed`: as few of the first ones as have them. Up to
-    /// [`MOST`] are returned; with `is_enough` it is known that they are enough, so that no others are counted.
+    /// The objects to go, of at least `bytes` together, without `passed`: as few of the first ones as needed.
+    /// Up to [`MOST`] are returned; with `is_enough` all that may go are known to be enough, so that no others
+    /// are counted.
     pub fn choose(
         &self,
         tx: &mut ReadTx<'_>,
@@ -180,7 +181,7 @@ impl Pages {
     }
 }
 
-/// Before the keys of all objects of the space.
+/// A key before those of all objects of the space.
 fn first_key(order: &Order) -> StoredObjectId {
     StoredObjectId(Stripe::of(order.which.space).before())
 }

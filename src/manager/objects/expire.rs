@@ -14,9 +14,9 @@ use crate::store::WriteTx;
 use crate::store::queries::names::Bound;
 
 impl MemManager {
-    /// Sets when a name or the anonymous hold of an object ends, and returns the time: sooner or later than
-    /// before, or with [`Expiry::Never`] not at all. [`Hold::expires_in`](crate::Hold::expires_in) does
-    /// so from the beginning. Makes no event. O(log n).
+    /// Sets when a name or the anonymous hold of an object ends: sooner or later than before, or with
+    /// [`Expiry::Never`] not at all. Returns the time. [`Hold::expires_in`](crate::Hold::expires_in) sets
+    /// it from the beginning. Makes no event. O(log n).
     ///
     /// # Errors
     /// [`ExpiryError`] for a time that is not in the future or is too late, or an object without that hold;
@@ -27,8 +27,8 @@ impl MemManager {
     }
 
     /// Lets a name or the anonymous hold of an object last for at least this long from now on, and returns
-    /// when it ends. Unlike [`Self::expire`] it never shortens it, so that several can use the same one; one
-    /// that never ends stays so. O(log n).
+    /// when it ends. Unlike [`Self::expire`], this never shortens a hold, so that several callers can use
+    /// the same one; a hold that never ends stays so. O(log n).
     ///
     /// # Errors
     /// Like [`Self::expire`].
@@ -156,7 +156,7 @@ pub(in crate::manager) fn changed(object: &StoredObject, after: Lifetime) -> Opt
     (object.lifetime() != after).then_some(after)
 }
 
-/// Gives an object the anonymous hold. One that it has ends at the later of both times.
+/// Gives an object the anonymous hold. If it has one already, that ends at the later of the two times.
 pub(in crate::manager) fn hold(tx: &mut WriteTx<'_>, object: &StoredObject, term: Term) -> Result<()> {
     let object = without_ended_hold(tx, object.clone())?;
     match changed(&object, object.lifetime().with_hold(term)) {

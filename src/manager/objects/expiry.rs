@@ -59,7 +59,7 @@ impl Expiry {
         }
     }
 
-    /// How long a hold lasts that a call takes at `now`.
+    /// How long a hold lasts that is taken at `now`.
     ///
     /// # Errors
     /// As [`Self::ends`].
@@ -74,7 +74,7 @@ impl Expiry {
     }
 }
 
-/// A hold that something has: `&str` is a name, `&ObjectId` the anonymous hold of that object.
+/// An existing hold: `&str` is a name, `&ObjectId` the anonymous hold of that object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held<'a> {
     /// A bound name.

@@ -105,7 +105,7 @@ pub(in crate::manager) fn read<R>(file: &mut File, work: impl FnOnce(&mut File) 
     let start = file.stream_position();
     let done = work(file);
     if let (Err(_), Ok(start)) = (&done, start) {
-        // That it could not be read is reported by the next attempt.
+        // If this fails, the next attempt to read the file reports it.
         let _ = file.seek(SeekFrom::Start(start));
     }
     done

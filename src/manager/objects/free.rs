@@ -32,8 +32,8 @@ impl MemManager {
     /// [`Self::collect_garbage`]. O(pieces · log n).
     ///
     /// An object of at least 64 MiB is removed in one transaction, and its bytes in several that follow,
-    /// so that others write in between. If the process dies before the last, each later write does
-    /// one step of the rest, and [`Self::collect_garbage`] all.
+    /// so that others write in between. If the process dies before the last, each later write does one
+    /// step of the rest, and [`Self::collect_garbage`] does all of it.
     ///
     /// Everybody else who allocated the same value loses it too: see [`Self::allocate`].
     /// [`Self::release`] does not free an object that has names.
@@ -77,7 +77,7 @@ impl MemManager {
     }
 }
 
-/// The object with this id, or [`Error::NotStored`]. It was given back then if it has expired.
+/// The object with this id, or [`Error::NotStored`]. If it has expired, it is given back, and counts as not stored.
 pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
     sweep::find(tx, id)?.ok_or_else(|| not_stored(id, space))
 }
@@ -186,8 +186,8 @@ fn is_vacated(tx: &WriteTx<'_>, found: &PlacedObject) -> bool {
     is_large(found.size) || found.entries.len() as i64 > tx.most_pieces()
 }
 
-/// The pieces and names of an object that is to be removed with all its holds. `None` if it is damaged, so that
-/// this is not possible.
+/// The pieces and names of an object that is to be removed with all its holds. `None` if it is damaged and so
+/// cannot be removed.
 pub(in crate::manager) fn removable(
     tx: &mut WriteTx<'_>,
     object: &StoredObject,

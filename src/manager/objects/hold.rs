@@ -22,7 +22,7 @@ pub enum Hold<'a> {
     NewName(&'a str),
 }
 
-/// A hold with what it has: when it ends, and its tags; made from a [`Hold`].
+/// A hold together with when it ends and its tags; made from a [`Hold`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldWith<'a> {
     pub(in crate::manager) hold: Hold<'a>,
@@ -78,14 +78,14 @@ impl<'a> Hold<'a> {
         self.with(Expiry::At(at))
     }
 
-    /// The hold, which ends like this; see [`Self::expires_in`].
+    /// The hold, which ends as given; see [`Self::expires_in`].
     #[must_use = "it is a hold to pass to a call"]
     pub fn expires(self, expiry: impl Into<Expiry>) -> HoldWith<'a> {
         self.with(expiry.into())
     }
 
-    /// The hold with a tag: whose it is, what it belongs to, or whatever it is to be found and counted by. It
-    /// has at most one value for each key.
+    /// The hold with a tag, which says whose it is, what it belongs to, or whatever else it is to be found
+    /// and counted by. A hold has at most one value for each key.
     ///
     /// A name then has exactly the tags that it was last bound with. The anonymous hold, which several
     /// allocations of the same content share, keeps those that it has; of two values for one key the last one
@@ -132,15 +132,15 @@ impl<'a> HoldWith<'a> {
         self.expires(Expiry::At(at))
     }
 
-    /// The same, which ends like this; see [`Hold::expires_in`].
+    /// The same, which ends as given; see [`Hold::expires_in`].
     #[must_use = "it is a hold to pass to a call"]
     pub fn expires(self, expiry: impl Into<Expiry>) -> Self {
         let expiry = expiry.into();
         Self { expiry, ..self }
     }
 
-    /// The same, but each read of it lets it last as long again: it ends after the time of [`Hold::expires_in`]
-    /// without a read, which [`Expiry::Idle`] says, too. A read by the name refreshes a name
+    /// The same, but each read of it lets it last as long again: it ends once the time of [`Hold::expires_in`] has
+    /// passed without a read. [`Expiry::Idle`] means the same. A read by the name refreshes a name
     /// ([`MemManager::get_by_name`]), and one by the id of the object refreshes the anonymous hold. Does nothing for a
     /// hold that ends at a fixed time, or never.
     ///

@@ -140,7 +140,7 @@ pub struct Pages<T, K = i64> {
 }
 
 impl<T, K> Pages<T, K> {
-    /// Those after a key.
+    /// The rows after a key.
     pub(in crate::manager) fn new(
         memory: &MemManager,
         after: K,

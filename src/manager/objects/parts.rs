@@ -52,7 +52,7 @@ pub(in crate::manager) struct Part {
 pub(in crate::manager) struct Parts<'r> {
     reader: &'r mut dyn Read,
     pub part: Part,
-    /// It ends soon when the program is interrupted, unless its source blocks.
+    /// Tells an interruption that content is being read; that then ends soon, unless the source blocks.
     _storing: Storing,
 }
 
@@ -62,7 +62,7 @@ enum Hash {
 }
 
 impl Part {
-    /// Nothing so far, of content whose id is not known.
+    /// An empty part, of content whose id is not known.
     pub fn new(kind: Kind, size: usize) -> Self {
         Self::of(Hash::Of(Hasher::new(kind)), size)
     }
@@ -139,7 +139,7 @@ impl Part {
         self.taken
     }
 
-    /// As if only these bytes of the buffer were stored, because a transaction was rolled back.
+    /// Sets back how many bytes of the buffer are stored, because a transaction was rolled back.
     pub fn take_back(&mut self, taken: usize) {
         self.taken = taken;
     }

@@ -14,9 +14,9 @@ use crate::value::ObjectId;
 impl MemManager {
     /// Pins an object: it is never [evicted](crate::Options::evict). Returns whether it was not pinned before.
     ///
-    /// A pin is the object's, and ends with it. It holds nothing: a pinned object can be freed, and expires
-    /// with the last of its holds. If a name moves to another object, the pin does not. Makes no event.
-    /// O(log n).
+    /// A pin belongs to the object, and ends with it. It holds nothing: a pinned object can be freed, and
+    /// expires with the last of its holds. If a name moves to another object, the pin does not. Makes no
+    /// event. O(log n).
     ///
     /// # Errors
     /// [`Error::NotStored`]; what [any write](MemManager#errors) fails with.
@@ -24,7 +24,7 @@ impl MemManager {
         self.write(|tx| set(tx, self.space(), id, true))
     }
 
-    /// Takes the pin of an object away. Returns whether it was pinned. O(log n).
+    /// Removes the pin of an object. Returns whether it was pinned. O(log n).
     ///
     /// # Errors
     /// Like [`Self::pin`].
@@ -51,7 +51,7 @@ pub(in crate::manager) fn set(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, 
     set_of(tx, &object, pinned)
 }
 
-/// Pins an object that is stored, as its original is.
+/// Pins a copied object, if it is stored, because its original is pinned.
 pub(in crate::manager) fn copy(tx: &mut WriteTx<'_>, id: &ObjectId) -> Result<()> {
     match sweep::find(tx, id)? {
         Some(object) => set_of(tx, &object, true).map(drop),

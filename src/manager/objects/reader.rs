@@ -81,7 +81,8 @@ impl Cursor {
             size: object.size,
             position: 0,
             loaded: Loaded {
-                // Until one is known, as in the largest blocks. A short object is read at once anyway.
+                // Until a length is known, that of pieces in the largest blocks. A short object is read
+                // at once anyway.
                 length: if object.size > RUN as u64 { 256 * 1024 } else { 1 },
                 ..Loaded::default()
             },
@@ -97,7 +98,7 @@ impl Cursor {
         self.position == self.loaded.end()
     }
 
-    /// Loads the piece that contains `position`, and some that follow if one costs as much to load.
+    /// Loads the piece that contains `position`, and some that follow if loading just one would cost as much.
     fn load(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
         if self.load_next(tx)? {
             return Ok(());
@@ -110,7 +111,7 @@ impl Cursor {
         }
     }
 
-    /// The same if that is the piece after the loaded ones. It may be missing, because it was joined with
+    /// The same, if that piece follows the loaded ones. It may be missing, because it was joined with
     /// those before it: then all pieces of the object are one.
     fn load_next(&mut self, tx: &mut ReadTx<'_>) -> Result<bool> {
         Ok(self.follows() && self.load_from(tx, self.loaded.next, self.position)?)
@@ -155,7 +156,7 @@ impl Cursor {
         Err(gone(low))
     }
 
-    /// Reads from the loaded pieces, after `load` has loaded it if necessary.
+    /// Reads from the loaded pieces, after `load` has loaded the right one if necessary.
     fn read(&mut self, buffer: &mut [u8], load: impl FnOnce(&mut Self) -> Result<()>) -> io::Result<usize> {
         if self.position >= self.size || buffer.is_empty() {
             return Ok(0);

@@ -1,8 +1,8 @@
 //! Gives back what belongs to no object: the pieces of an upload that was given up, or of a large
-//! object that was freed. What has expired follows: [`sweep`].
+//! object that was freed. What has expired comes after that: see [`sweep`].
 //!
-//! It goes in bounded steps, each of which leaves the books balanced: the one that left the pieces
-//! does them all, in transactions of their own, and if its process dies, every later write does
+//! This takes bounded steps, each of which leaves the books balanced. The call that left the pieces
+//! does all the steps, in transactions of their own, and if its process dies, every later write does
 //! one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use crate::models::{
 };
 use crate::store::{ReadTx, WriteTx, queries};
 
-/// Bytes, and pieces, given back in one step. A step of either size takes some milliseconds.
+/// Bytes, and pieces, given back in one step. A step of either size takes a few milliseconds.
 pub(in crate::manager) const STEP_BYTES: i64 = 16 << 20;
 pub(in crate::manager) const STEP_PIECES: i64 = 1024;
 
@@ -79,7 +79,7 @@ pub(in crate::manager) fn all_due(tx: &mut WriteTx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether it could do something. In a damaged file it may not.
+/// Returns whether it could do something. In a damaged file it may be unable to.
 fn step(tx: &mut WriteTx<'_>) -> Result<bool> {
     let (space, now) = (tx.space(), tx.at());
     let Some(mut row) = tx.read_rows(|tx| queries::reservations::due(tx, space, now))? else {
@@ -150,15 +150,15 @@ pub(in crate::manager) fn without_pieces(tx: &mut WriteTx<'_>, mut row: Reservat
     Ok(row)
 }
 
-/// The blocks that are empty without some pieces.
+/// The blocks that become empty without some pieces.
 struct Emptied {
     blocks: Vec<Block>,
-    /// Whether each block has as many bytes as these pieces of it. In a damaged file it may not, and then
-    /// every write would fail.
+    /// Whether each block has at least as many bytes as these pieces in it. In a damaged file it may have
+    /// fewer, and then every write would fail.
     is_possible: bool,
 }
 
-/// Whether blocks have these pieces of them.
+/// Whether the blocks of these pieces have at least as many bytes as the pieces.
 pub(super) fn is_possible(entries: &[PlacedEntry]) -> bool {
     Emptied::of(entries).is_possible
 }
@@ -204,7 +204,7 @@ fn remove_carved(tx: &mut WriteTx<'_>, row: &ReservationRow, blocks: Vec<Block>)
     Ok(())
 }
 
-/// All these rows in one read, because each writes what is gathered.
+/// All these rows in one read, because each read first writes what is gathered.
 fn rows_of<I, R>(
     tx: &mut WriteTx<'_>,
     ids: BTreeSet<I>,
@@ -231,7 +231,7 @@ pub(in crate::manager) fn leftover(tx: &mut WriteTx<'_>, object: StoredObjectId,
         object_id: None,
         stored_object_id: Some(object),
         entry_ids: entries,
-        // A collection removes empty blocks, not a free.
+        // Empty blocks are removed by a collection, not by a free.
         first_arena_id: ArenaId(i64::MAX),
         first_pool_id: PoolId(i64::MAX),
         first_block_id: BlockId(i64::MAX),

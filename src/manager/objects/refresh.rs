@@ -1,7 +1,8 @@
 //! Holds that last longer with each read.
 //!
-//! A read only notes it, with the uses of objects. When that is written, it counts from the time of the read: what
-//! is over by then, but was not when it was read, lasts, unless a commit has recorded that it expired.
+//! A read is only noted, with the uses of objects. When the note is written, it counts from the time of the read:
+//! a hold that has ended by then, but had not when it was read, lasts on, unless a commit has recorded that it
+//! expired.
 
 use super::expire::Found;
 use super::expiry::Held;
@@ -22,12 +23,12 @@ pub(in crate::manager) enum ReadHold {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::manager) struct HoldRead {
     pub at: Timestamp,
-    /// When the hold ends otherwise.
+    /// When the hold would end otherwise.
     pub ends: Timestamp,
 }
 
 impl MemManager {
-    /// Whether each read lets a name, or the anonymous hold of an object, last; see
+    /// Whether each read lets a name, or the anonymous hold of an object, last longer; see
     /// [`HoldWith::refresh_on_get`](crate::HoldWith::refresh_on_get). O(log n).
     ///
     /// # Errors
@@ -37,9 +38,10 @@ impl MemManager {
         Ok(term.is_some_and(|(term, _)| term.refresh.is_some()))
     }
 
-    /// Notes that a name, or the anonymous hold of an object, was read, as a get by it does: if it asks for that, it
-    /// lasts [as long again](crate::HoldWith::refresh_on_get). For a program that keeps copies of what it has read,
-    /// or that resolves a name and then reads by the id. O(log n); the next commit writes it, or a second does.
+    /// Notes that a name, or the anonymous hold of an object, was read, as a get by the name or the id does: if it
+    /// asks for that, it lasts [as long again](crate::HoldWith::refresh_on_get). This is for a program that keeps
+    /// copies of what it has read, or that resolves a name and then reads by the id. O(log n); the next commit
+    /// writes the note, or a thread within about a second.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with. What is not there is not an error.
@@ -69,10 +71,11 @@ impl MemManager {
     }
 }
 
-/// Lets what was read last longer, unless it is gone, or was over when it was read. O(log n) for each.
+/// Lets the holds that were read last longer, unless they are gone, or had ended when they were read.
+/// O(log n) for each.
 pub(in crate::manager) fn refresh(tx: &mut WriteTx<'_>, reads: &[(ReadHold, HoldRead)]) -> Result<()> {
     for (hold, read) in reads {
-        // What is over by now, but was never recorded as that, was read in time.
+        // A hold that has ended by now, but was never recorded as expired, may have been read in time.
         let found = match hold {
             ReadHold::Name(name) => tx.bound(name)?.map(|bound| Found::Name(name, bound)),
             ReadHold::Anonymous(id) => tx.find(id)?.filter(|object| object.held).map(Found::Anonymous),

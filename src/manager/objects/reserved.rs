@@ -7,7 +7,7 @@ use crate::models::{ReservationId, ReservationRow, ReservationState};
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
 
-/// Resolved reservations that a space remembers, so that a caller that comes again learns the result.
+/// Resolved reservations that a space remembers, so that a caller that asks again learns the result.
 const REMEMBERED: i64 = 1024;
 /// Reservations that are forgotten when one is resolved.
 const FORGOTTEN: i64 = 4;
@@ -56,7 +56,7 @@ pub(in crate::manager) fn check_size(row: &ReservationRow, needed: u64) -> Resul
     }
 }
 
-/// Ends a reservation whose content is stored; `left` is its row without pieces that are the object's.
+/// Ends a reservation whose content is stored; `left` is its row without the pieces that now belong to the object.
 pub(in crate::manager) fn posted(
     tx: &mut WriteTx<'_>,
     row: &ReservationRow,
@@ -71,7 +71,7 @@ pub(in crate::manager) fn posted(
     end(tx, row, after).map(drop)
 }
 
-/// Ends an open reservation. One without a key or pieces is forgotten.
+/// Ends an open reservation. One with neither a key nor pieces is forgotten.
 pub(in crate::manager) fn resolve(
     tx: &mut WriteTx<'_>,
     row: &ReservationRow,

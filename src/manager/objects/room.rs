@@ -14,12 +14,12 @@ use crate::value::ObjectId;
 const NAMED: i64 = 3;
 
 /// Refuses `bytes` that are not available, even after everything that is due was given back, and what may be
-/// evicted was. It gives back as much as is needed, and evicts nothing if that is not enough.
+/// evicted was evicted. It gives back as much as is needed, and evicts nothing if that would not be enough.
 pub(in crate::manager) fn need_room(tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<()> {
     make_room(tx, &mut Making::default(), object_id, bytes)
 }
 
-/// The same, with what is evicted chosen by `making`.
+/// The same, but `making` chooses what is evicted.
 pub(in crate::manager) fn make_room(
     tx: &mut WriteTx<'_>,
     making: &mut Making,
@@ -34,8 +34,8 @@ pub(in crate::manager) fn make_room(
     Ok(())
 }
 
-/// Records that an allocation is refused. For a batch that continues; if the unit is rolled back,
-/// [`MemManager::write`] records it.
+/// Records that an allocation is refused. This is for a batch that continues; if the unit is rolled
+/// back, [`MemManager::write`] records it.
 pub(in crate::manager) fn refuse(tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, size: u64) -> Error {
     let mut refuse = || {
         let memram = tx.memram()?;
@@ -50,7 +50,7 @@ pub(in crate::manager) fn refuse(tx: &mut WriteTx<'_>, object_id: Option<ObjectI
     refuse().unwrap_or_else(|error| error)
 }
 
-/// The refusal of content that cannot fit, whatever goes.
+/// The refusal of content that cannot fit, whatever is removed.
 pub(in crate::manager) fn out_of_memory(memram: &MemRam, needed: u64) -> Error {
     Error::OutOfMemory {
         needed,
@@ -92,7 +92,7 @@ pub(in crate::manager) fn expired_bytes(tx: &mut ReadTx<'_>, space: MemRamId) ->
 impl MemManager {
     /// Refuses content whose id is not known, because it cannot fit.
     pub(in crate::manager) fn refuse_unread<R>(&self, needed: u64) -> Result<R> {
-        // As in any refusal, what is over is not counted as in use, unless the clock is suspected.
+        // As in any refusal, what has expired does not count as in use, unless the clock is suspected.
         self.make_room(needed)?;
         let space = self.inner.space;
         let error = self.inner.readers.snapshot(|tx| {

@@ -1,8 +1,8 @@
-//! What has expired: whoever meets it gives it back first, and so does whoever needs its bytes.
+//! What has expired: a unit of work that meets it gives it back first, and so does one that needs its bytes.
 //!
-//! A hold that is over counts for nothing, but its rows and the bytes of its object stay until a write
-//! gives them back: each write some, an allocation that would be refused as many as it needs, and a
-//! collection all of them. That is recorded, and cannot be undone.
+//! A hold that has ended counts for nothing, but its rows and the bytes of its object stay until a
+//! write gives them back: each write gives back some, an allocation that would be refused as many as it
+//! needs, and a collection all of them. That is recorded, and cannot be undone.
 
 use std::ops::AddAssign;
 
@@ -53,10 +53,11 @@ impl Expired {
 }
 
 impl MemManager {
-    /// Gives everything back that has expired, even if the clock is more than a day ahead of the last write.
-    /// Otherwise that waits for an hour of writes, because a single command with a wrong clock must not empty a
-    /// heap. It does not wait if this process has counted the days since the last write itself, or if something
-    /// else would be evicted. There is no way back. O(expired · log n), in small transactions.
+    /// Gives back everything that has expired, even if the clock is more than a day ahead of the last write.
+    /// Without this call, it would then stay for an hour of writes, because a single command with a wrong clock
+    /// must not empty a heap. It does not stay if this process has itself counted the days since the last
+    /// write, or if something else would be evicted. This cannot be undone. O(expired · log n), in small
+    /// transactions.
     ///
     /// # Errors
     /// What [any write](MemManager#errors) fails with. Earlier steps stay done.
@@ -64,7 +65,7 @@ impl MemManager {
         self.collect_due(true)
     }
 
-    /// Gives everything back that has expired, if the clock can be right or is trusted.
+    /// Gives back everything that has expired, if the clock can be right or is trusted.
     pub(in crate::manager) fn collect_due(&self, trusts_clock: bool) -> Result<Expired> {
         let (mut all, mut most) = (Expired::default(), unsigned(MANY));
         loop {
@@ -76,7 +77,7 @@ impl MemManager {
                     true => some(tx, signed(most), MANY_BYTES)?,
                     false => Expired::default(),
                 };
-                // Only what is counted.
+                // So that the end of the unit gives back nothing that is not counted.
                 tx.leave_expired();
                 Ok(some)
             })?;
@@ -88,7 +89,7 @@ impl MemManager {
     }
 }
 
-/// The object with this id, once it was given back if it has expired. O(log n).
+/// The object with this id. If it has expired, it is given back, and there is none. O(log n).
 pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, id: &ObjectId) -> Result<Option<StoredObject>> {
     let found = tx.find(id)?;
     living(tx, found)
@@ -102,7 +103,7 @@ pub(in crate::manager) fn living(tx: &mut WriteTx<'_>, found: Option<StoredObjec
     }
 }
 
-/// What a name is bound to, once it was given back if it has expired. O(log n).
+/// What a name is bound to. If it has expired, it is given back, and is bound to nothing. O(log n).
 pub(in crate::manager) fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<Bound>> {
     match tx.bound(name)? {
         Some(bound) if is_over(bound.expires_at, tx.at()) => {
@@ -128,8 +129,8 @@ pub(in crate::manager) fn without_ended_hold(tx: &mut WriteTx<'_>, mut object: S
     Ok(object)
 }
 
-/// Removes the names of an object that have expired, if all but `except` have: `last` is when the last of
-/// these ends. Returns the same of those that are left.
+/// Removes the expired names of an object, if all its names but `except` have expired: `last` is when the
+/// last of these ends. Returns the same for the names that are left.
 pub(in crate::manager) fn without_ended_names(
     tx: &mut WriteTx<'_>,
     object: &StoredObject,
@@ -148,7 +149,7 @@ pub(in crate::manager) fn without_ended_names(
     Ok(None)
 }
 
-/// Ends a name that is over, and removes its object if that is, too.
+/// Ends a name that has expired, and removes its object if that has, too.
 fn end_name(tx: &mut WriteTx<'_>, name: &str, object: &StoredObject) -> Result<Expired> {
     if is_over(object.expires_at, tx.at())
         && let Some(removed) = remove(tx, object)?
@@ -172,8 +173,8 @@ fn ended<'c>(name: Option<&'c str>, object: &StoredObject, lifetime: Lifetime, f
     })
 }
 
-/// Ends all holds of an object, which are over, and removes it. `None` if it is damaged, so that this is not
-/// possible; nothing has changed then.
+/// Ends all holds of an object, which have expired, and removes it. Returns `None`, and changes nothing, if
+/// it is damaged and so cannot be removed.
 fn remove(tx: &mut WriteTx<'_>, object: &StoredObject) -> Result<Option<Expired>> {
     let at = tx.at();
     let found = free::removable(tx, object)?;
@@ -199,15 +200,15 @@ fn remove(tx: &mut WriteTx<'_>, object: &StoredObject) -> Result<Option<Expired>
     Ok(Some(removed))
 }
 
-/// Gives some of what has expired back, if the clock can be right. Returns whether there was anything, so that
+/// Gives back some of what has expired, if the clock can be right. Returns whether there was anything, so that
 /// there may be more. O(log n + step).
 pub(in crate::manager) fn step(tx: &mut WriteTx<'_>) -> Result<bool> {
     let few = if tx.looks_up_together() { FEW_ON_SERVER } else { FEW };
     Ok(!some(tx, few, FEW_BYTES)?.is_nothing())
 }
 
-/// Gives some of what an owner has of what is over back, if the clock can be right. Returns whether there was
-/// anything, so that there may be more. O(holds of the owner).
+/// Gives back some of what an owner has that has expired, if the clock can be right. Returns whether there
+/// was anything, so that there may be more. O(holds of the owner).
 pub(in crate::manager) fn owned(tx: &mut WriteTx<'_>, owner: &Owner) -> Result<bool> {
     if !tx.trusts_clock()? {
         return Ok(false);
@@ -229,7 +230,7 @@ pub(in crate::manager) fn owned(tx: &mut WriteTx<'_>, owner: &Owner) -> Result<b
     Ok(done)
 }
 
-/// Ends the anonymous hold of an object if it is over, and removes the object if that is, too.
+/// Ends the anonymous hold of an object if it has expired, and removes the object if that has, too.
 fn end_hold(tx: &mut WriteTx<'_>, object_id: &ObjectId) -> Result<bool> {
     let at = tx.at();
     match tx.find(object_id)? {
@@ -255,7 +256,7 @@ fn some(tx: &mut WriteTx<'_>, most: i64, most_bytes: u64) -> Result<Expired> {
     if (objects.len() as i64) < most {
         let names = tx.read_rows(|tx| queries::names::over(tx, space, at, most))?;
         for (name, object) in &names {
-            // A damaged one stays.
+            // A damaged object stays, with its names.
             if !is_over(object.expires_at, at) {
                 done += end_name(tx, name, object)?;
             }

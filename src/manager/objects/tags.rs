@@ -19,7 +19,7 @@ use crate::value::ObjectId;
 /// Limits, in bytes.
 const MOST_KEY: usize = 128;
 const MOST_VALUE: usize = 1024;
-/// Tags of a hold, so that what one takes in an export is bounded.
+/// The most tags that a hold has, so that what they take in an export is bounded.
 const MOST_TAGS: usize = 256;
 /// Holds given up in one transaction.
 const MANY: i64 = 500;
@@ -65,15 +65,16 @@ impl MemManager {
     /// [`Hold::tag`](crate::Hold::tag). Makes no event. O(log n).
     ///
     /// # Errors
-    /// [`Error::BadTag`] unless the key has 1 to 128 bytes without `=`, and the value at most 1,024, both
-    /// without U+0000, and a hold at most 256 of them; [`Error::UnknownName`], [`Error::NotStored`]; [`ExpiryError::NotHeld`](crate::ExpiryError)
-    /// for an object without that hold; what [any write](MemManager#errors) fails with.
+    /// [`Error::BadTag`] unless the key has 1 to 128 bytes without `=`, and the value at most 1,024, both without
+    /// U+0000, and the hold at most 256 tags; [`Error::UnknownName`], [`Error::NotStored`];
+    /// [`ExpiryError::NotHeld`](crate::ExpiryError) for an object without that hold; what
+    /// [any write](MemManager#errors) fails with.
     pub fn tag<'h>(&self, held: impl Into<Held<'h>>, key: &str, value: &str) -> Result<()> {
         let held = held.into();
         self.write(|tx| tag(tx, self.space(), held, &[(key, value)]))
     }
 
-    /// Takes a tag from a name or the anonymous hold of an object. Returns whether it had it. O(log n).
+    /// Removes a tag from a name or the anonymous hold of an object. Returns whether it had the tag. O(log n).
     ///
     /// # Errors
     /// Like [`Self::tag`].
@@ -105,7 +106,7 @@ impl MemManager {
     }
 
     /// The objects of which a name or the anonymous hold has each of these tags: a key with this value or, for
-    /// `None`, with any. They need not all be of the same hold. Read like [`Self::objects`].
+    /// `None`, with any. The tags need not all be on the same hold. Read like [`Self::objects`].
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -140,8 +141,8 @@ impl MemManager {
     }
 
     /// Whose the objects are, by the value that their holds have for a key: a row for each value in
-    /// alphabetical order, one for objects whose holds have different ones (`shared`), and one for those whose
-    /// holds have none (`untagged`), unless there are no such. Each object counts once, so the rows add up to
+    /// alphabetical order and, if there are any, one for objects whose holds have different ones (`shared`)
+    /// and one for those whose holds have none (`untagged`). Each object counts once, so the rows add up to
     /// all objects, and their bytes to those of `objects` in the [claims](crate::Stats::claims). What has
     /// expired is left out. O(tags of the key + expired + uploads).
     ///
@@ -185,7 +186,7 @@ impl MemManager {
     }
 
     /// Gives up everything that has a tag: unbinds these names and drops these anonymous holds. Objects that
-    /// nothing else holds are freed; the holds of others are theirs. In small transactions, so that others
+    /// nothing else holds are freed; the holds of others stay. This takes small transactions, so that others
     /// write in between; what they tag meanwhile is given up, too.
     ///
     /// # Errors
@@ -202,7 +203,7 @@ impl MemManager {
         }
     }
 
-    /// The objects that [`Self::free_tagged`] would free: those that nothing but holds with this tag holds.
+    /// The objects that [`Self::free_tagged`] would free: those that only holds with this tag hold.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -250,7 +251,7 @@ pub(in crate::manager) fn set_new(
     set(tx, object, name, tags, &Tags::new())
 }
 
-/// Adds tags to those that a hold may have.
+/// Adds tags to those that a hold has, if any.
 pub(in crate::manager) fn add(
     tx: &mut WriteTx<'_>,
     object: StoredObjectId,

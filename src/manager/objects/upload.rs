@@ -1,12 +1,12 @@
 //! Large objects, stored in parts.
 //!
-//! Each part is a short transaction, so that others write in between and the log stays short. Until
-//! the last one nobody sees the object: its pieces belong to an upload, a reservation without a key.
-//! The bytes are read once and hashed on the way, so the id is known at the end; if that content is
+//! Each part is a short transaction, so that others write in between and the log stays short. Until the
+//! last one nobody sees the object: its pieces belong to an upload, a reservation without a key. The
+//! bytes are read once and hashed on the way, so the id is known only at the end; if that content is
 //! stored already, the pieces are given back.
 //!
-//! An upload has a lease, which each part renews. If its process dies, whoever writes after the
-//! lease gives its bytes back.
+//! An upload has a lease, which each part renews. If its process dies, writes after the end of the
+//! lease give its bytes back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -50,7 +50,7 @@ impl MemManager {
         reservation: Option<ReservationRow>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
-        // The content of a reservation is not looked for after an error: it stays open.
+        // The content of a reservation is not looked for after an error: the reservation stays open.
         let is_skipped = announced.size.is_none() && reservation.is_none();
         let mut upload = Upload::new(self, announced, reservation);
         let run = catch_unwind(AssertUnwindSafe(|| upload.run(parts, hold, progress)));
@@ -121,7 +121,7 @@ impl Source for Gone {
 }
 
 impl<'a> Upload<'a> {
-    /// An upload without a part. A reservation is what it was announced with.
+    /// An upload without a part so far; `reservation` is the one that it was announced with, if any.
     pub fn new(memory: &MemManager, announced: Announced<'a>, reservation: Option<ReservationRow>) -> Self {
         Self {
             memory: memory.clone(),
@@ -172,7 +172,7 @@ impl<'a> Upload<'a> {
         let taken = part.taken();
         let (row, placing) = self.memory.write_part(self.needed(part), |tx| {
             part.take_back(taken);
-            // The content of a reservation may be stored already.
+            // Not for a reservation, whose content may be stored already.
             if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
                 admit(tx, self.gain(part.total), hold)?;
             }
@@ -194,7 +194,7 @@ impl<'a> Upload<'a> {
         self.announced.size.unwrap_or(part.rest().len() as u64)
     }
 
-    /// What the hold is taken of, of which `total` bytes are read.
+    /// The content that the hold is taken on, of which `total` bytes are read.
     fn gain(&self, total: u64) -> Gain<'static> {
         Gain {
             object: None,
@@ -235,8 +235,8 @@ impl<'a> Upload<'a> {
         Ok(row)
     }
 
-    /// Renews a lease that is over, if nobody has ended the upload: otherwise it would end itself when it makes
-    /// room, because its source was slow, or the machine asleep.
+    /// Renews a lease that is over because the source was slow, or the machine asleep, if nobody has ended the
+    /// upload: otherwise the upload would end itself when it makes room.
     fn renew(&self, tx: &mut WriteTx<'_>, row: &ReservationRow) -> Result<()> {
         if row.expires_at > tx.at() {
             return Ok(());
@@ -304,8 +304,8 @@ impl<'a> Upload<'a> {
             part.take_back(taken);
             names::validate_hold(tx, hold)?;
             let row = self.begin(tx, part.rest().len() as u64)?;
-            // What parts left is given back after this unit: before it, that could end this upload, too, if its
-            // lease is over.
+            // What the parts have left behind is given back after this unit: before it, that could end this
+            // upload, too, if its lease is over.
             if tx.has_due()? {
                 tx.leave_pieces();
             }
@@ -373,7 +373,8 @@ impl<'a> Upload<'a> {
         reserved::posted(tx, row, row.clone(), id)
     }
 
-    /// Gives back what was stored after an error. If that fails too, a later write does it, or others after the lease.
+    /// After an error, gives back what was stored. If that fails too, a later write does it, or others after the
+    /// lease.
     pub fn give_up(&self) {
         if let Some(row) = self.row.as_ref().filter(|row| row.stored_object_id.is_some()) {
             self.memory.abandon(row.id, row.stored_object_id);

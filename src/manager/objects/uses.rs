@@ -1,7 +1,8 @@
-//! What was used, and which holds were read that a read refreshes, since that was last written.
+//! Uses of objects, and reads of holds that a read refreshes, since these were last written.
 //!
 //! A read notes in memory what it has read, and only where somebody wants to know. The next unit of work of the
-//! process writes it, or a thread once a second, or the end of the manager, so that no read waits for a write.
+//! process writes it, or a thread once a second, or the manager when it ends, so that no read waits for a
+//! write.
 
 use std::collections::HashMap;
 use std::mem::take;
@@ -27,7 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The thread ends after this many intervals without a use.
 const MOST_IDLE: u32 = 10;
 
-/// Objects that are noted at most until the next write; further ones are not.
+/// At most this many objects are noted until the next write; further ones are not.
 const MOST_NOTED: usize = 64 * 1024;
 
 /// More uses of an object make no difference to any policy.
@@ -46,8 +47,8 @@ struct Shared {
     wanted: AtomicBool,
     /// Whether anybody writes what is noted.
     is_written: bool,
-    /// When the first of the holds that were read ends if that is not written, in microseconds; otherwise the
-    /// latest time.
+    /// When the first of the holds that were read ends if its read is not written, in microseconds; the
+    /// latest time if none was read.
     first_end: AtomicI64,
     noted: Mutex<Noted>,
     /// Notified at the end.
@@ -109,14 +110,14 @@ impl Uses {
         self.start_thread(&mut noted);
     }
 
-    /// Notes that a hold was read that lasts for `term`. O(1), and nothing if a read does not refresh it.
+    /// Notes a read of a hold that lasts for `term`. O(1), and does nothing if a read does not refresh the hold.
     pub fn note_read(&self, hold: impl FnOnce() -> ReadHold, term: Term, at: Timestamp) {
         let (Some(ends), Some(_), true) = (term.ends, term.refresh, self.shared.is_written) else {
             return;
         };
         let mut noted = self.shared.lock();
         noted.reads.insert(hold(), HoldRead { at, ends });
-        // The next read writes what is too much.
+        // If there are too many, the next read writes them.
         let first = if noted.reads.len() < MOST_NOTED {
             ends.as_micros()
         } else {
@@ -126,8 +127,8 @@ impl Uses {
         self.start_thread(&mut noted);
     }
 
-    /// Whether a hold seems to be over that is not, because a read of it is not written yet. O(1): one atomic load
-    /// if nothing is noted.
+    /// Whether a hold seems to have ended only because a read of it is not written yet. O(1): one atomic load if
+    /// nothing is noted.
     fn are_overdue(&self) -> bool {
         let first = self.shared.first_end.load(Ordering::Relaxed);
         first != i64::MAX && first <= clock::now().as_micros()
@@ -263,7 +264,7 @@ impl Shared {
         }
         let mut taken = Taken::default();
         let written = writer.write_unsynced(Deadline::after(Duration::ZERO), |tx| {
-            // Not before its turn, or a unit that comes first would decide without them.
+            // Taken only now: before its turn, a unit that comes first would have to decide without them.
             taken = self.take();
             tx.sign(Signature {
                 at: clock::now(),
@@ -299,9 +300,9 @@ impl Drop for Uses {
 
 impl MemManager {
     /// Notes that an object was used, as each read of it does: in a space that evicts by use it will go later.
-    /// For a program that keeps copies of what it has read, or that reads from a [snapshot](Self::snapshot) of a
-    /// heap that it opened for reading. O(1); the next commit writes it, or a second does. Does nothing in other
-    /// spaces, or if the object is not stored.
+    /// This is for a program that keeps copies of what it has read, or that reads from a
+    /// [snapshot](Self::snapshot) of a heap that it opened for reading. O(1); the next commit writes the note,
+    /// or a thread within about a second. Does nothing in other spaces, or if the object is not stored.
     pub fn note_use(&self, id: &ObjectId) {
         self.inner.uses.note(id);
     }
@@ -319,8 +320,8 @@ impl MemManager {
         result
     }
 
-    /// Writes which holds were read, if one of them would seem to be over otherwise. If that is not possible,
-    /// because somebody else writes for too long, it is over for the time being.
+    /// Writes which holds were read, if one of them would otherwise seem to have ended. If that is not
+    /// possible, because somebody else writes for too long, that hold counts as ended for the time being.
     pub(in crate::manager) fn settle_reads(&self) {
         if self.inner.uses.are_overdue() {
             let _ = self.write(|_| Ok(()));

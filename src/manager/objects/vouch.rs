@@ -12,8 +12,8 @@ use crate::value::{Hasher, ObjectId};
 
 /// Pieces read in one query; 8 MiB with the largest blocks.
 const PAGE: i64 = 32;
-/// The first query looks for this many pieces, and one more for each [`SMALL`] bytes. After the few of a small
-/// object come the rows of others: with a full page, puts of 200 bytes that are stored already took a fifth longer.
+/// The first query looks for this many pieces, and one more for each [`SMALL`] bytes. A full page would read on
+/// into the rows of other objects: with one, puts of 200 bytes that are stored already took a fifth longer.
 const FEW: i64 = 2;
 const SMALL: i64 = 512;
 

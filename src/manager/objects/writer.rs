@@ -18,9 +18,9 @@ use crate::value::{Encoded, Kind};
 /// holds no transaction: others read and write in between.
 ///
 /// A failed [`write`](Write::write) has given everything back (or, if the heap is busy, the next write of this process
-/// does), and has the [`Error`] as its source
-/// ([`io::Error::downcast`]), with the kind [`StorageFull`](io::ErrorKind::StorageFull) or
-/// [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) if there is no room. [`flush`](Write::flush) does nothing.
+/// does). Its error has the [`Error`] as its source ([`io::Error::downcast`]), and the kind
+/// [`StorageFull`](io::ErrorKind::StorageFull) or [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) if there is no room.
+/// [`flush`](Write::flush) does nothing.
 #[must_use = "nothing is stored until `finish`"]
 pub struct ObjectWriter<'h> {
     upload: Upload<'static>,
@@ -53,8 +53,8 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`] for an invalid name,
-    /// [`Error::NameTaken`] for a new name that is taken, and what else is wrong with the hold, its tags or its expiry;
+    /// [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`] for an invalid name, [`Error::NameTaken`] for
+    /// a new name that is taken, and the error for anything else that is wrong with the hold, its tags or its expiry;
     /// what [any call](MemManager#errors) fails with.
     pub fn writer<'h>(&self, hold: impl Into<HoldWith<'h>>) -> Result<ObjectWriter<'h>> {
         let hold = hold.into();

@@ -36,14 +36,14 @@ impl MemManager {
     /// write, and then gives the free pages of the file back. Each slice leaves an event `apply` as its
     /// receipt.
     ///
-    /// If the process is killed, another call with the same plan goes on: a slice that is done is recognised
-    /// and left alone. O(plan · log n).
+    /// If the process is killed, another call with the same plan continues: a slice that is done is
+    /// recognised and left alone. O(plan · log n).
     ///
     /// # Errors
     /// [`PlanError::Stale`] if an object that the plan frees or moves, or a row that it removes, is no longer as
-    /// it was when the plan was made, or if there is no room any more where something should go. All of the
-    /// plan is compared before its first slice, and each slice again when it is its turn; what others do
-    /// with other objects does not matter. [`PlanError::OtherSpace`]; [`PlanError::Unreadable`]; what
+    /// it was when the plan was made, or if there is no longer room where something should go. All of the plan
+    /// is compared before its first slice, and each slice again when it is its turn; what others do with other
+    /// objects does not matter. [`PlanError::OtherSpace`]; [`PlanError::Unreadable`]; what
     /// [any write](MemManager#errors) fails with. Slices that are done stay done.
     pub fn apply(&self, plan: &WorkPlan) -> Result<Applied> {
         self.apply_with(plan, false, &mut |_, _, _| {})
@@ -51,7 +51,7 @@ impl MemManager {
 
     /// Like [`Self::apply`]. If `exact`, any difference from the layout that the plan was made for makes it
     /// stale: nobody may have stored or freed anything since. `progress` gets the [`Phase`], the slices that
-    /// are done and their number, then the bytes of the file given back and their total.
+    /// are done and their total, then the bytes of the file given back and their total.
     ///
     /// # Errors
     /// Like [`Self::apply`].

@@ -16,7 +16,7 @@ pub(super) enum Found {
     Ready(Box<Rows>),
     /// It was carried out before.
     Done,
-    /// Something is neither as it was nor as it would be.
+    /// Something is neither as it was before nor as it would be afterwards.
     Changed(String),
 }
 
@@ -110,7 +110,7 @@ impl Found {
 }
 
 impl PlanFree {
-    /// `which` are the objects that may be evicted, if it is to be.
+    /// `which` are the objects that may be evicted; `None` if the plan does not evict.
     fn state(&self, tx: &mut ReadTx<'_>, space: MemRamId, which: Option<Evictable>) -> Result<Result<State, String>> {
         let id = &self.object_id;
         let Some(object) = queries::objects::find(tx, space, id)? else {
@@ -163,7 +163,7 @@ impl PlanMove {
     }
 
     pub(super) fn is_before(&self, rows: &Rows) -> bool {
-        // Only all pieces of an object can become one.
+        // Pieces can only become one if they are all the pieces of an object.
         let joins_others = |entry: &OwnedEntry| self.from.len() > 1 && entry.size != self.bytes();
         self.keys().zip(&self.from).all(|(key, piece)| {
             let entry = rows.entries.get(&key).filter(|entry| self.owns(entry));

@@ -24,8 +24,8 @@ const FREED_BYTES: u64 = 16 << 20;
 
 impl MemManager {
     /// Plans work in every detail: each move, each object that is freed and each row that is removed, in
-    /// slices that [`Self::apply`] carries out as they are. If nobody writes in between, that has exactly the
-    /// [`totals`](WorkPlan::totals) of the plan.
+    /// slices that [`Self::apply`] carries out as they are. If nobody writes in between, applying it has
+    /// exactly the [`totals`](WorkPlan::totals) of the plan.
     ///
     /// As with [`Self::plan_free`], the work is really done, in a transaction that is rolled back: nothing is
     /// committed and readers continue, but other writers wait. O(work), and O(rows) for the digest of the

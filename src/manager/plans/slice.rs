@@ -30,7 +30,7 @@ pub(in crate::manager) fn carry_out(
         Found::Changed(why) => return Err(stale(why)),
     };
     let mut done = WorkTotals::default();
-    // What is rolled back must not be committed by a batch that goes on.
+    // If this fails, a batch that continues must not commit the part that was done.
     tx.whole(|tx| {
         for PlanFree { object_id, size, .. } in &slice.frees {
             match evict {
@@ -53,8 +53,8 @@ pub(in crate::manager) fn carry_out(
     Ok(Some(done))
 }
 
-/// Evicts an object that a plan names. The marks of others and the hand stay as they are, because they may have
-/// changed since it was chosen.
+/// Evicts an object that a plan names. The marks of other objects and the hand stay as they are, because they
+/// may have changed since it was chosen.
 fn evict_planned(tx: &mut WriteTx<'_>, id: &ObjectId, plan: &PlanEvict) -> Result<()> {
     let space = tx.space();
     let found = tx.read_written(|tx| queries::objects::find(tx, space, id))?;
@@ -174,7 +174,7 @@ impl Moving<'_, '_> {
         Ok(())
     }
 
-    /// The entries of a move, each with its block. They are not found again, so that a slice moves each once.
+    /// The entries of a move, each with its block. They cannot be found again, so a slice moves each only once.
     fn take_out(&mut self, moved: &PlanMove) -> Leaving {
         let mut leaving = Leaving::default();
         for key in moved.keys() {
@@ -221,7 +221,7 @@ fn carve_block(tx: &mut WriteTx<'_>, pool: &mut Pool) -> Result<Block> {
 
 /// Removes the rows that the slice names, which must be empty by now.
 fn remove(tx: &mut WriteTx<'_>, slice: &PlanSlice, done: &mut WorkTotals) -> Result<()> {
-    // Also writes what is gathered: others who share the transaction look for pieces in the tables.
+    // Also writes what is gathered: units that share the transaction look for pieces in the tables.
     let blocks = tx.read(|tx| compaction::blocks(tx, &slice.blocks))?;
     for id in &slice.blocks {
         let block = blocks.get(id).filter(|block| block.mem == 0);

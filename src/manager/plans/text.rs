@@ -15,7 +15,7 @@ pub(super) const FORMAT: &str = "heapledger plan";
 /// The version that is written, and the highest that is read.
 pub(super) const VERSION: u64 = 1;
 
-/// The most bytes that a piece has: those of the largest possible block.
+/// The most bytes that a piece can have: those of the largest possible block.
 const MOST_PIECE: i64 = 256 << 20;
 
 /// What all versions have in common.
@@ -55,12 +55,12 @@ impl WorkPlan {
     /// The SHA-256 of the plan, by which the events of its slices name it. O(plan).
     pub fn digest(&self) -> ObjectId {
         let mut hasher = Hasher::new(Kind::Bytes);
-        // The same as of any text that it is read from.
+        // The same however the text that it was read from is formatted.
         hasher.update(&serde_json::to_vec(self).unwrap_or_default());
         hasher.finish()
     }
 
-    /// Refuses what no plan can say.
+    /// Refuses what no valid plan says.
     pub(super) fn check(&self) -> Result<()> {
         if self.evict.is_some() != (self.work == WorkKind::Evict) {
             return Err(unreadable("`evict` and a `work` that evicts belong together").into());

@@ -62,12 +62,12 @@ pub struct WorkPlan {
     pub version: u64,
     /// What it is for.
     pub work: WorkKind,
-    /// If it evicts, by what and for what: then the objects that it frees are evicted.
+    /// If it evicts, by which policy and for how much room: then the objects that it frees are evicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evict: Option<PlanEvict>,
     /// The space.
     pub space: String,
-    /// When the space was created, which tells it from another of the same name.
+    /// When the space was created, which distinguishes it from another of the same name.
     pub space_created_at: Timestamp,
     /// When the plan was made.
     pub made_at: Timestamp,
@@ -75,11 +75,11 @@ pub struct WorkPlan {
     pub state: LayoutDigest,
     /// What it amounts to.
     pub totals: WorkTotals,
-    /// What is done in one transaction each, in this order.
+    /// What each transaction does, in this order.
     pub slices: Vec<PlanSlice>,
 }
 
-/// By what and for what a plan evicts.
+/// By which policy and for how much room a plan evicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -126,7 +126,7 @@ pub struct PlanSlice {
 pub struct PlanFree {
     /// Its id.
     pub object_id: ObjectId,
-    /// Key of its row. The same content that is stored again has another one.
+    /// Key of its row. If the same content is stored again, it has another one.
     pub stored_object_id: StoredObjectId,
     /// Bytes of content.
     pub size: u64,

@@ -112,7 +112,7 @@ struct Repair<'r, 'w> {
     corrections: Vec<Correction>,
     /// Whether some entries do not have the keys that follow their object's.
     astray: bool,
-    /// The rules that rows may break, and after how many changes that was asked.
+    /// The rules that rows may break, and how many changes had been made when that was found out.
     suspects: Option<(u64, Suspects)>,
     /// The constraints, once they are lifted for the corrections. Then there is also a temporary index of
     /// entries by object.
@@ -224,8 +224,8 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(broken)
     }
 
-    /// Whether rows may break a rule now. A change may make a rule hold, or show that it does not, so after
-    /// one the rules are asked again.
+    /// Whether rows may break a rule now. A change may make a rule hold, or reveal that it does not, so
+    /// after a change the rules are checked again.
     fn may_be_broken(&mut self, rule: &Rule) -> Result<bool> {
         let changes = self.tx.changes();
         let suspects = match self.suspects.take() {

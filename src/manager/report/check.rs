@@ -182,8 +182,8 @@ impl MemManager {
         readers.snapshot(|tx| queries::audit::trial_balance(tx, *space))
     }
 
-    /// The second part of the balance: whose each byte of capacity is, summed from the rows. They add up
-    /// to `max_mem` as well. O(objects); [`Self::stats`] has the same from counters.
+    /// The second part of the balance: what each byte of capacity belongs to, summed from the rows. They
+    /// add up to `max_mem` as well. O(objects); [`Self::stats`] has the same from counters.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.

@@ -17,7 +17,7 @@ pub struct DiskUse {
     pub on_server: bool,
     /// The ceiling of everything on disk, if there is one; see [`MemManager::set_max_file`].
     pub max_file: Option<u64>,
-    /// Bytes of the ceiling that only what makes room may use; 0 without a ceiling.
+    /// Bytes of the ceiling that only work that makes room may use; 0 without a ceiling.
     pub reserve: u64,
     /// The file, as it is or as it will be once the log is copied into it.
     pub file_size: u64,
@@ -51,8 +51,8 @@ pub enum Bound {
 const EMPTY_PAGES: i64 = 65;
 /// Bytes of the file per byte of content, of objects of a few kilobytes.
 const USUAL_RATIO: f64 = 1.25;
-/// An estimate assumes this many bytes of usual content beside what is stored, because a few small objects say
-/// little about what comes.
+/// An estimate assumes this many bytes of usual content in addition to what is stored, because a few small
+/// objects say little about what will be stored.
 const USUAL_BYTES: f64 = 256.0 * 1024.0;
 
 impl DiskUse {
@@ -63,7 +63,7 @@ impl DiskUse {
             .saturating_add(self.shm_size)
     }
 
-    /// Which bound is reached first by content for which `available` bytes of the space are left.
+    /// Which bound more content reaches first if `available` bytes of the space are left.
     pub fn first_bound(&self, available: u64) -> Bound {
         Bound::first(available, self.fits_estimated)
     }
@@ -89,7 +89,7 @@ impl MemManager {
     }
 
     /// The processes that read from the write-ahead log at this moment, each of which keeps it from starting again
-    /// while it reads. Found out on Linux; none on a server. O(locks of the system).
+    /// while it reads. Other processes are found only on Linux; on a server, none are found. O(locks of the system).
     pub fn log_holders(&self) -> Vec<LogHolder> {
         self.inner.location.log_holders()
     }

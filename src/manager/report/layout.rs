@@ -147,7 +147,7 @@ impl Undone {
                 let id = ArenaId(id);
                 self.arenas.insert(id, Arena::carved(id, memram_id, max_mem));
             }
-            // Of the levels above only the keys and the class count.
+            // Of the levels above, only the keys and the class matter.
             Carving::Pool(_, id, arena, block_size, max_mem) => {
                 let (id, arena) = (PoolId(id), Arena::carved(ArenaId(arena), memram_id, 0));
                 self.pools.insert(id, Pool::carved(id, &arena, block_size, max_mem));

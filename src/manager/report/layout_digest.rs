@@ -51,13 +51,13 @@ impl<'de> Deserialize<'de> for LayoutDigest {
 
 impl MemManager {
     /// The SHA-256 of the current layout: the sizes and the use of all levels, and the pieces in the
-    /// blocks, but no ids, times, names or contents. So two spaces in which the same was done have
-    /// the same digest, whatever engine they are on, and whatever stores, moves or frees a byte changes it.
+    /// blocks, but no ids, times, names or contents. So two spaces in which the same was done have the same
+    /// digest, whatever engine they are on. Storing, moving or freeing a byte changes it.
     ///
-    /// What is hashed is a text in ASCII, of which every line ends with a line feed and all numbers are
+    /// What is hashed is an ASCII text in which every line ends with a line feed and all numbers are
     /// decimal. It begins with the line `heapledger layout 1`. Then each arena, in the order of the
-    /// ids, has a line; after it come the pools in it, in the order of theirs; after each of these
-    /// its blocks, and after each of these the pieces in it, in the order of the ids of the ledger:
+    /// ids, has a line; after it come the pools in it, in the order of theirs; after each of these its
+    /// blocks, and after each of these the pieces in it, in the order of the ids of the ledger:
     ///
     /// | line | |
     /// | --- | --- |

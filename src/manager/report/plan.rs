@@ -40,12 +40,12 @@ pub struct Plan {
     pub dedup: bool,
     /// Bytes saved because of that.
     pub dedup_saved: u64,
-    /// Free bytes before it that are promised to nobody.
+    /// Free bytes before the allocation that are promised to nobody.
     pub available: u64,
     /// Bytes that are promised to reservations.
     pub promised: u64,
-    /// Bytes of what is over, which has expired or lapsed, that are given back for it first. Where it goes then
-    /// depends on them, so its pieces and blocks are 0.
+    /// Bytes of what has expired or lapsed that are given back for it first. Where it goes then depends on
+    /// them, so its pieces and blocks are 0.
     pub due: u64,
     /// Missing bytes; 0 if it fits. An object that does not fit is not stored at all.
     pub shortfall: u64,
@@ -56,7 +56,7 @@ pub struct Plan {
     pub file_shortfall_estimated: u64,
     /// Which bound is nearer.
     pub first_bound: Bound,
-    /// The quota that refuses it, before its bytes are asked for; see [`Planner::hold`].
+    /// The quota that refuses it; quotas are checked before room is looked for. See [`Planner::hold`].
     pub over_quota: Option<OverQuota>,
 }
 
@@ -99,7 +99,7 @@ impl MemManager {
     }
 
     /// The same for a later time: what expires or lapses until then counts as free. Whatever else happens
-    /// in the meantime, nobody knows. O(log n + what expires).
+    /// in the meantime is not known. O(log n + what expires).
     ///
     /// # Errors
     /// Like [`Self::plan_allocation`].
@@ -130,7 +130,7 @@ impl MemManager {
     }
 }
 
-/// Bytes of what is over at a time.
+/// Bytes of what has expired or lapsed at a time.
 pub(super) fn due_at(tx: &mut ReadTx<'_>, space: MemRamId, at: Timestamp) -> Result<u64> {
     let (lapsed, waiting, expired) = queries::diagnosis::leftovers(tx, space, at, at)?.due();
     Ok(lapsed.bytes.saturating_add(waiting.bytes).saturating_add(expired.bytes))
@@ -145,7 +145,7 @@ pub struct Planner<'p> {
     geometry: &'p Geometry,
     simulation: Simulation,
     available: u64,
-    /// Bytes that can be given back, because what has them is over.
+    /// Bytes that can be given back, because what has them has expired or lapsed.
     due: u64,
     /// Bytes that fit below the ceiling of the file, by estimate.
     fits_in_file: Option<u64>,
@@ -208,8 +208,8 @@ impl<'p> Planner<'p> {
     }
 
     /// The hold that the following allocations take, so that the [quotas](MemManager::set_quota) of its tags
-    /// count: what they refuse has [`Plan::over_quota`], and changes nothing for those that follow. The first ones
-    /// are planned without tags.
+    /// count: an allocation that they refuse has [`Plan::over_quota`], and changes nothing for those that follow.
+    /// Allocations before the first call are planned without tags.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ pub struct EvictionPlan {
     pub size: u64,
     /// What chooses the victims.
     pub policy: Policy,
-    /// Free bytes before it that are promised to nobody.
+    /// Free bytes before the allocation that are promised to nobody.
     pub available: u64,
     /// Bytes that are given back first, if they are needed: of what has expired, and of reservations whose time
     /// is over.
@@ -32,7 +32,7 @@ pub struct EvictionPlan {
     pub victims: Vec<Victim>,
     /// Their bytes.
     pub evicted: u64,
-    /// Missing bytes, even if all that may go went; 0 if it fits. Then nothing is evicted.
+    /// Missing bytes even if all that may go went, in which case nothing is evicted; 0 if it fits.
     pub shortfall: u64,
 }
 
@@ -52,9 +52,9 @@ pub struct Victim {
 }
 
 impl MemManager {
-    /// Which objects would be [evicted](crate::Options::evict) for a new object of this size. They are
-    /// exactly those that its allocation evicts, or [`Self::evict`], unless somebody writes in between, or objects
-    /// reach the minimum age. O(log n) for each of them, and for each that would go but for its pin or its age.
+    /// Which objects would be [evicted](crate::Options::evict) for a new object of this size. They are exactly
+    /// those that its allocation or [`Self::evict`] evicts, unless somebody writes in between, or objects reach
+    /// the minimum age. O(log n) for each of them, and for each that would go but for its pin or its age.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -71,9 +71,9 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`SpaceError::EvictsNothing`](crate::SpaceError::EvictsNothing) if the space evicts nothing and the options name no policy;
-    /// [`SpaceError::UseUnknown`](crate::SpaceError::UseUnknown); what [any call](MemManager#errors) fails with. Too
-    /// little room is not an error here but a `shortfall`.
+    /// [`SpaceError::EvictsNothing`](crate::SpaceError::EvictsNothing) if the space evicts nothing and the options
+    /// name no policy; [`SpaceError::UseUnknown`](crate::SpaceError::UseUnknown); what [any call](MemManager#errors)
+    /// fails with. Too little room is not an error here but a `shortfall`.
     pub fn plan_eviction(&self, options: impl Into<EvictOptions>) -> Result<EvictionPlan> {
         let (options, inner) = (options.into(), &self.inner);
         let mut attempts = 0..ATTEMPTS;
@@ -94,7 +94,7 @@ impl MemManager {
         }
     }
 
-    /// What would be evicted after `due` bytes were given back, and what was used since is known.
+    /// What would be evicted after `due` bytes were given back and these `uses` were noted.
     pub(in crate::manager) fn planned_eviction(
         &self,
         tx: &mut ReadTx<'_>,
@@ -122,7 +122,7 @@ impl MemManager {
     }
 }
 
-/// How often a plan begins again because what was used was written at that moment, until it does without.
+/// How often a plan begins again because uses were written at that moment; after that it goes on anyway.
 const ATTEMPTS: u32 = 5;
 
 /// What chooses the objects, after these uses.

@@ -50,7 +50,7 @@ impl MemManager {
     /// The plan is valid until somebody writes, or until events become too old to keep.
     ///
     /// # Errors
-    /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, as
+    /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, such as
     /// [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn plan_free(&self, ids: &[ObjectId]) -> Result<FreePlan> {
         let (writer, deadline) = self.group()?;
@@ -87,7 +87,7 @@ impl MemManager {
         let file = tx.file_sizes()?;
         let left = file.after_vacuum();
         collected.file_bytes = unsigned(file.bytes - left);
-        // A server gives back what it likes when it likes.
+        // A server decides by itself what it gives back, and when.
         collected.file_size = if tx.is_on_server() { 0 } else { unsigned(left) };
         Ok(FreePlan {
             size: objects.iter().map(|object| object.size).sum(),

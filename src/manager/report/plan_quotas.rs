@@ -14,7 +14,7 @@ pub(super) struct Owners {
     space: MemRamId,
     /// Without quotas nothing is looked up.
     has_quotas: bool,
-    /// The name of the hold that is planned with; empty for the anonymous one.
+    /// The name of the hold that allocations are planned with; empty for the anonymous one.
     name: String,
     tags: Tags,
     quotas: BTreeMap<Owner, Option<Counted>>,
@@ -22,7 +22,7 @@ pub(super) struct Owners {
     names: HashMap<String, Bound>,
     /// The tags that anonymous holds get.
     anonymous: HashMap<ObjectId, Tags>,
-    /// What the owners have of what is not over, without what is planned, once somebody has asked.
+    /// What the owners have that has not expired, without what is planned; `None` until it is needed.
     living: Option<BTreeMap<Owner, [u64; 4]>>,
 }
 
@@ -40,7 +40,7 @@ struct Bound {
     tags: Tags,
 }
 
-/// Whether what is over counts as used, as it does until it is given back.
+/// Whether what has expired counts as used, as it does until it is given back.
 #[derive(Clone, Copy, PartialEq)]
 enum Counts {
     All,
@@ -80,14 +80,14 @@ impl Owners {
         Ok(quotas)
     }
 
-    /// The first quota that refuses an object, even after what is over was given back. Its id is known if its
-    /// content is.
+    /// The first quota that refuses an object, even after what has expired was given back. The id of the
+    /// object is known if its content is.
     pub fn exceeded(&mut self, tx: &mut ReadTx<'_>, object: Option<ObjectId>, size: u64) -> Result<Option<OverQuota>> {
         for owner in owners(&self.tags) {
             let Some(quota) = self.counted(tx, &owner)?.map(|counted| counted.quota.clone()) else {
                 continue;
             };
-            // Where there is room for all of it, nothing is given back for it.
+            // If the quota has room for all of it, nothing is given back for it.
             if quota.refusal(signed(size), 1).is_none() {
                 continue;
             }
@@ -137,7 +137,7 @@ impl Owners {
         Ok(())
     }
 
-    /// The owners of these tags, which a hold loses, no longer pay for its object, unless they do for another.
+    /// The owners of these tags, which a hold loses, no longer pay for its object, unless they do for another hold.
     fn lose(&mut self, tx: &mut ReadTx<'_>, object: Option<ObjectId>, size: u64, tags: &Tags) -> Result<()> {
         let name = self.name.clone();
         for owner in owners(tags) {
@@ -161,7 +161,7 @@ impl Owners {
         Ok(self.quotas.get_mut(owner).and_then(Option::as_mut))
     }
 
-    /// The quota of an owner without what is over.
+    /// The quota of an owner without what has expired.
     fn living(&mut self, tx: &mut ReadTx<'_>, owner: &Owner) -> Result<Option<Quota>> {
         let living = match self.living.take() {
             Some(living) => living,
@@ -180,7 +180,7 @@ impl Owners {
         }))
     }
 
-    /// Bytes and objects that an owner gains once what is over was given back; see `admit`.
+    /// Bytes and objects that an owner gains once what has expired was given back; see `admit`.
     fn growth(
         &mut self,
         tx: &mut ReadTx<'_>,
@@ -203,7 +203,7 @@ impl Owners {
         Ok(gained)
     }
 
-    /// Whether a hold of an object has the tag of an owner, `besides` this one.
+    /// Whether a hold of an object, other than the one named `besides`, has the tag of an owner.
     fn pays(
         &self,
         tx: &mut ReadTx<'_>,

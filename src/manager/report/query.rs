@@ -9,15 +9,15 @@ use crate::manager::MemManager;
 use crate::store::queries::written::{self, SqlQuery, SqlValue};
 
 impl MemManager {
-    /// Passes each row of a query in SQL to `row`, with the names of its columns, until that breaks off, and
-    /// returns the names. The tables and views are those of [docs/sql.md], with the rows of all spaces; all of
-    /// the query sees one commit. In constant memory. A [`SqlQuery`] has values for the `?` in its text. Of columns with
-    /// the same name, the later ones get others, as `a:1`.
+    /// Passes each row of a query in SQL to `row`, with the names of its columns, until `row` breaks off, and returns
+    /// the names. The tables and views are those of [docs/sql.md], with the rows of all spaces; all of the query sees
+    /// one commit. In constant memory. A [`SqlQuery`] has values for the `?` in its text. Of columns with the same
+    /// name, the later ones get other names, such as `a:1`.
     ///
     /// It must be one query (`SELECT`, `WITH`, `VALUES`), or `EXPLAIN QUERY PLAN` of one (on a server `EXPLAIN`). It
-    /// cannot change anything: it is run as a subquery, on a connection that only reads and loads no
-    /// extensions, and on a server in a transaction that is `READ ONLY`. There, functions may still do
-    /// what the role is allowed to do outside of the database, so pass no text of others as a superuser.
+    /// cannot change anything: it is run as a subquery, on a connection that only reads and loads no extensions, and
+    /// on a server in a transaction that is `READ ONLY`. There, functions may still do what the role is allowed to
+    /// do outside of the database, so do not pass text from others as a superuser.
     ///
     /// [docs/sql.md]: https://docs.rs/crate/heapledger/latest/source/docs/sql.md
     ///
@@ -41,7 +41,7 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::Database`] if the text is not a query, or the query fails, which on a server also ends a
-    /// [`Self::snapshot`] that it was asked of; [`ServerError::Lost`]; what [any call](MemManager#errors) fails
+    /// [`Self::snapshot`] that it was run on; [`ServerError::Lost`]; what [any call](MemManager#errors) fails
     /// with.
     pub fn query<'q>(
         &self,

@@ -38,7 +38,7 @@ pub struct SpaceReport {
     pub page_size: u64,
     /// The write-ahead log next to the file.
     pub wal_size: u64,
-    /// Bytes of log at which nothing is written until it can start again.
+    /// Size of the log at which nothing more is written until it can start again.
     pub log_limit: u64,
     /// The least that [`MemManager::collect_garbage`] gives back: the free pages.
     pub gc_bytes: u64,

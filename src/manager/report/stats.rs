@@ -29,7 +29,7 @@ pub struct Stats {
     pub reserved: u64,
     /// Every byte of capacity is in exactly one of these; they add up to `max_mem`.
     pub buckets: Vec<Bucket>,
-    /// Whose each byte of capacity is; they add up to `max_mem`, too.
+    /// What each byte of capacity belongs to; they add up to `max_mem`, too.
     pub claims: Vec<Claim>,
     /// Number of arenas.
     pub arenas: u64,
@@ -78,8 +78,8 @@ pub struct Stats {
     pub file_size: u64,
     /// Bytes of the write-ahead log.
     pub wal_size: u64,
-    /// Bytes of log at which nothing is written until it can start again; it never has more than this
-    /// and one transaction.
+    /// Size of the log at which nothing more is written until it can start again; it never exceeds
+    /// this by more than one transaction.
     pub log_limit: u64,
     /// Bytes of the file's free pages, which garbage collection gives back.
     pub free_file_bytes: u64,
@@ -219,7 +219,7 @@ pub(super) fn largest(tx: &mut ReadTx<'_>, space: MemRamId, objects: u64, limit:
     }
 }
 
-/// Takes what has expired out of the totals, and returns how many objects that are, and their bytes.
+/// Takes what has expired out of the totals, and returns the number of these objects and their bytes.
 fn without_expired(kinds: &mut [KindTotals], expired: &[ExpiredOfKind]) -> (u64, u64) {
     let (mut objects, mut mem) = (0, 0);
     for expired in expired {

@@ -42,9 +42,9 @@ impl MemManager {
         self.inner.readers.snapshot(|tx| usage::levels(tx, space))
     }
 
-    /// The buckets after each event since the last opening, where those of a batch that share a row
-    /// count as one. If there are more than `points` events, returns that many, evenly spaced by
-    /// number and including the last. O(events); memory only for the points.
+    /// The buckets after each event since the last opening, where events of a batch that share a
+    /// row count as one. If there are more than `points` events, returns that many, evenly spaced
+    /// by number and including the last. O(events); memory only for the points.
     ///
     /// # Errors
     /// [`crate::Error::HistoryOff`]; what [any call](MemManager#errors) fails with.

@@ -22,12 +22,12 @@ use crate::store::queries;
 use crate::value::{Encoded, Kind, ObjectId};
 
 impl Reservation {
-    /// Stores a value of at most as many bytes as are reserved, and resolves the reservation; what it does
-    /// not need is available again. If the content is stored already, all of it is. It never fails for
-    /// want of room in the space. O(size + log n).
+    /// Stores a value of at most as many bytes as are reserved, and resolves the reservation; the bytes
+    /// that it does not need are available again, or all of them if the content is stored already. It
+    /// never fails for want of room in the space. O(size + log n).
     ///
-    /// After an error nothing is stored, and the reservation is as before. If several post the same
-    /// reservation at the same time, the one that began last wins.
+    /// After an error nothing is stored, and the reservation is as before. If several callers post the
+    /// same reservation at the same time, the one that began last wins.
     ///
     /// # Errors
     /// [`ReservationError::TooLarge`]; [`ReservationError::Posted`], [`ReservationError::Voided`],
@@ -131,7 +131,7 @@ impl Reservation {
         self.memory.upload(announced, &mut parts, hold, Some(row), progress)
     }
 
-    /// Refuses what cannot be posted before it is read, and gives back what an earlier call has left.
+    /// Refuses what cannot be posted, before it is read, and gives back what an earlier call has left.
     fn prepare(&self, hold: &HoldWith<'_>, size: u64) -> Result<ReservationRow> {
         let memory = &self.memory;
         memory.group()?;
@@ -161,7 +161,7 @@ impl Reservation {
         self.memory.write_content(size, |tx| {
             let row = self.current(tx)?;
             reserved::check_size(&row, size)?;
-            // Somebody else has begun to post it.
+            // Somebody else may have begun to post it: gives their pieces back.
             let row = reclaim::without_pieces(tx, row)?;
             // First its promise ends, so that the content can have its bytes.
             reserved::posted(tx, &row, row.clone(), id)?;

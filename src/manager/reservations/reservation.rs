@@ -54,7 +54,7 @@ impl Reservation {
         })
     }
 
-    /// Lets it last for this long from now, and returns until when. O(log n).
+    /// Lets it last for this long from now, and returns when it ends. O(log n).
     ///
     /// # Errors
     /// Like [`Self::void`].
@@ -83,7 +83,7 @@ impl Reservation {
 
     pub(super) fn usable(&self, row: Option<ReservationRow>, now: Timestamp) -> Result<ReservationRow> {
         match row {
-            // The lease of an upload is over when others have ended it.
+            // An upload can be used until others end it, even if its lease is over.
             Some(row) if row.state == ReservationState::Open && (row.key.is_none() || row.expires_at > now) => Ok(row),
             Some(row) if row.key.is_some() => Err(reserved::resolved(row).into()),
             _ => Err(self.unknown()),

@@ -70,8 +70,8 @@ impl MemManager {
     }
 
     /// The reservation with this key. Resolved ones are remembered, at least the last 1,024 of the space. One
-    /// whose time is over has lapsed, even if nobody has written since; until then its bytes stay promised.
-    /// O(log n).
+    /// whose time is over has lapsed, even if nobody has written since, but its bytes stay promised until
+    /// somebody does. O(log n).
     ///
     /// # Errors
     /// [`ReservationError::Unknown`]; what [any call](MemManager#errors) fails with.
@@ -123,7 +123,7 @@ impl MemManager {
 }
 
 impl Reserve<'_> {
-    /// How long it lasts; 10 minutes by default. [`Duration::MAX`] is forever.
+    /// How long it lasts; 10 minutes by default. [`Duration::MAX`] means forever.
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.time = time;
         self
@@ -137,7 +137,7 @@ impl Reserve<'_> {
     }
 
     /// If the reservation with the key has lapsed or was voided, a new one takes its place, which may have another
-    /// size, and the old one is forgotten. Otherwise a key is used once.
+    /// size, and the old one is forgotten. Without this, a key can be used only once.
     pub fn again(mut self) -> Self {
         self.again = true;
         self
@@ -150,8 +150,8 @@ impl Reserve<'_> {
     /// # Errors
     /// [`Error::OutOfMemory`] if that many bytes are not available, [`Error::FileFull`] if they do not fit below
     /// the ceiling of the file; [`ReservationError::Nothing`] for 0 bytes;
-    /// [`ReservationError::BadKey`]; [`ReservationError::KeyReused`] if the reservation with this key has another size; what
-    /// [any write](MemManager#errors) fails with.
+    /// [`ReservationError::BadKey`]; [`ReservationError::KeyReused`] if the reservation with this key has another
+    /// size; what [any write](MemManager#errors) fails with.
     pub fn make(self) -> Result<Reservation> {
         if self.bytes == 0 {
             return Err(ReservationError::Nothing.into());
@@ -160,7 +160,7 @@ impl Reserve<'_> {
             validate(key)?;
         }
         if self.again {
-            // What an old one has left goes in steps, so that others write in between.
+            // What an old one has left is given back in steps, so that others write in between.
             self.memory.reclaim_all()?;
         }
         let make = |tx: &mut WriteTx<'_>| match &self.key {
@@ -226,7 +226,7 @@ fn validate(key: &str) -> Result<()> {
     }
 }
 
-/// An id with the key that is made from it, unless a caller has chosen that one.
+/// A new id and the key that is made from it; ids whose key a caller has already chosen are skipped.
 fn new_key(tx: &mut WriteTx<'_>) -> Result<(ReservationId, String)> {
     let space = tx.space();
     loop {

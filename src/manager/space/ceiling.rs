@@ -10,8 +10,8 @@ impl MemManager {
     /// Sets the ceiling of everything that the heap has on disk, with all its spaces: the file, its
     /// write-ahead log (`-wal`) and the index of the log (`-shm`); `None` for none. At no moment do they
     /// take more than this together, whatever is written, and whatever crashes. A unit of work that
-    /// would is refused with [`Error::FileFull`], before it writes a byte too many. Sizes are those that
-    /// the file system reports.
+    /// would exceed it is refused with [`Error::FileFull`], before it writes a byte too many. Sizes are
+    /// those that the file system reports.
     ///
     /// While a unit of work commits, its bytes are in the log and are counted in the file as well, so
     /// the last bytes below the ceiling are only filled by small units. Near the ceiling, the log is
@@ -48,8 +48,8 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BadMaxFile`] below what is there and the reserve, or below 1 MiB. A higher one than the
-    /// current one is always possible. What [any write](MemManager#errors) fails with.
+    /// [`Error::BadMaxFile`] if it is below what is there plus the reserve, or below 1 MiB. A higher
+    /// ceiling than the current one is always possible. What [any write](MemManager#errors) fails with.
     pub fn set_max_file(&self, max_file: Option<u64>) -> Result<DiskUse> {
         let file = self
             .inner
@@ -59,7 +59,7 @@ impl MemManager {
         if let Some(wanted) = max_file
             && lowers(self.disk_use()?.max_file, wanted)
         {
-            // What is in it may be in the way of a lower ceiling. If somebody reads it, it counts.
+            // What is in the log may be in the way of a lower ceiling. If somebody reads it, it stays and counts.
             let (writer, _) = self.group()?;
             writer.empty_log(file)?;
         }

@@ -41,8 +41,8 @@ impl MemManager {
     /// O(removed · log n), plus one moved page per page that the file shrinks.
     ///
     /// It works in small transactions, between which others can write: nobody waits longer than for
-    /// a commit. A running reader needs the file as it was; it does not wait for that, and counts
-    /// what it cannot give back as [`held_bytes`](Collected::held_bytes).
+    /// a commit. A running reader needs the file as it was; the collection does not wait for it,
+    /// and counts what it cannot give back as [`held_bytes`](Collected::held_bytes).
     ///
     /// If another tool has turned off the file's `auto_vacuum`, as `VACUUM` can, it runs one
     /// `VACUUM` to turn it on again: O(file), in one transaction.

@@ -27,11 +27,11 @@ pub struct Compacted {
     pub held_bytes: u64,
 }
 
-/// Pieces of more than this many bytes are not joined: rewriting them costs more than a piece less gains.
+/// Pieces of more than this many bytes are not joined: rewriting them costs more than having fewer pieces gains.
 pub(in crate::manager) const MOST_JOINED: i64 = 256 << 10;
 
-/// For each of this many bytes of a part of a large object, a transaction has at most one move: about two pages of
-/// the file for each.
+/// A transaction has at most one move for each of this many bytes of a part of a large object: a move takes about
+/// two pages of the file.
 const BYTES_FOR_MOVE: usize = 8 << 10;
 /// Moves that are decided at once, before the rows are read again.
 const ROUND_MOVES: usize = 65_536;
@@ -47,9 +47,9 @@ impl MemManager {
     /// room for all of it elsewhere; no piece is cut for that. If all pieces of an object of up to 256 KiB fit
     /// in one block, they become one. An arena in which an upload has pieces stays.
     ///
-    /// What comes back are bytes of the space, for objects of any class or for a smaller
-    /// [`resize`](Self::resize), and pieces less to read. The file only loses the rows of what is removed:
-    /// contents take no more of it in a nearly empty arena than in a full one.
+    /// What is gained are bytes of the space, for objects of any class or for a smaller
+    /// [`resize`](Self::resize), and fewer pieces to read. The file only loses the rows of what is
+    /// removed: contents take no more of it in a nearly empty arena than in a full one.
     ///
     /// It works in small transactions, each of which empties some arenas, and between which others can write;
     /// a step whose objects others have changed is left out. O(rows with room + moved · log n); memory for
@@ -123,7 +123,7 @@ impl MemManager {
     }
 }
 
-/// Decides the next steps of a compaction. None are left if there are none.
+/// Decides the next steps of a compaction. If there are none, it is done.
 pub(in crate::manager) fn round(
     memory: &MemManager,
     tx: &mut ReadTx<'_>,
@@ -153,7 +153,7 @@ struct Round<'g, 't, 'c> {
     tx: &'t mut ReadTx<'c>,
     /// Bytes that may still be moved.
     most: i64,
-    /// Bytes that are stored in one transaction, which is as long as one of moves may be.
+    /// Bytes of a part of a large object: a transaction of moves may be as long as one that stores a part.
     part: usize,
     moves: usize,
     slices: Vec<PlanSlice>,
@@ -164,7 +164,7 @@ impl Round<'_, '_, '_> {
         while self.moves < ROUND_MOVES
             && let Some(arena) = self.compaction.next_arena()
         {
-            // Each that follows is as full.
+            // Each that follows is at least as full.
             if signed(arena.mem) > self.most {
                 break;
             }

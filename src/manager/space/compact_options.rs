@@ -7,7 +7,7 @@ use crate::manager::report::sparse::NEARLY_EMPTY;
 #[non_exhaustive]
 pub struct CompactOptions {
     /// An arena is emptied if less than this share of its bytes is used, in percent. Nothing else decides
-    /// whether it pays: so much is moved at most for each 100 bytes that the space gets back.
+    /// whether that pays: at most this many bytes are moved for each 100 that the space gets back.
     pub under: u8,
     /// At most this many bytes are moved.
     pub most: Option<u64>,
@@ -27,7 +27,7 @@ impl Default for CompactOptions {
 
 impl CompactOptions {
     /// Sets the used share, in percent, below which an arena is emptied. The default is 25: at least four bytes
-    /// come back for each that is moved. Above 50 hardly any can be emptied that could not be below.
+    /// come back for each that is moved. Above 50, hardly any more arenas can be emptied than at 50.
     #[must_use]
     pub fn under(mut self, percent: u8) -> Self {
         self.under = percent;
@@ -41,7 +41,7 @@ impl CompactOptions {
         self
     }
 
-    /// Sets whether objects are joined wherever they are. It has to look at every entry of the ledger.
+    /// Sets whether objects are joined wherever they are. This has to look at every entry of the ledger.
     #[must_use]
     pub fn join(mut self, join: bool) -> Self {
         self.join = join;

@@ -1,8 +1,8 @@
 //! Dropping a space.
 //!
-//! It goes in bounded steps, between which others write to other spaces. The first one marks the space, so that
+//! It works in bounded steps, between which others write to other spaces. The first one marks the space, so that
 //! nobody uses it any more. Those that follow free its objects and give back its levels as any other call would,
-//! so the books balance after each of them, and whoever comes after a crash continues. Its own row goes last.
+//! so the books balance after each of them, and the next call after a crash continues. Its own row goes last.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ impl MemManager {
     /// in others. If this call is interrupted or its process dies, the space is listed by [`Self::spaces`] with
     /// [`dropped_at`](crate::MemRam), its books balance, and the next call continues.
     ///
-    /// Any space can be dropped, also `main` and the last one. The file does not become smaller before
+    /// Any space can be dropped, also `main` and the last one. The file only becomes smaller with
     /// [`Self::collect_garbage`] of another space. O(names + rows · log n); on a server, the last step also reads
     /// the arenas, pools, blocks and events of all spaces, while nobody waits for it.
     ///
@@ -55,7 +55,7 @@ impl MemManager {
     /// # Errors
     /// [`Error::UnknownSpace`]; [`Error::Damaged`] if pieces of an object are not where they should be: repair
     /// first; [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what
-    /// [any write](MemManager#errors) fails with. What went before the error does not come back.
+    /// [any write](MemManager#errors) fails with. What was removed before the error does not come back.
     pub fn drop_space(&self, name: &str) -> Result<DroppedSpace> {
         self.drop_space_with(name, &mut |_, _, _| {})
     }
@@ -99,7 +99,7 @@ impl MemManager {
         let space = self.inner.space;
         let dropped = self.inner.readers.single(|tx| queries::spaces::dropped(tx, space));
         match (done, dropped) {
-            // Also if another call has removed the last row, or nobody could tell that this one did.
+            // Also if another call has removed the last row, or this one did without learning that it had.
             (_, Ok(Some(dropped))) if dropped.gone_at.is_some() => Ok(dropped),
             (Err(error), _) | (_, Err(error)) => Err(error),
             (Ok(()), Ok(_)) => Err(Error::Damaged {
@@ -223,7 +223,7 @@ fn free_first(tx: &mut WriteTx<'_>, page: i64) -> Result<bool> {
         return Ok(false);
     };
     let First { objects, names, pieces } = first;
-    // The last ones may be cut off.
+    // The names or pieces of the last object may be cut off.
     let is_cut = [
         names
             .last()

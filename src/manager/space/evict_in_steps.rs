@@ -2,7 +2,7 @@
 //!
 //! The objects then go first, in transactions of their own, which cannot be undone if the unit fails again. So they
 //! go only if the file can be expected to have room for the content afterwards: an object leaves no free page behind
-//! where others are in each of its pages.
+//! if others are in each of its pages, too.
 
 use crate::error::{Error, Result};
 use crate::manager::objects::evict::Making;
@@ -12,16 +12,16 @@ use crate::manager::space::eviction::STEP;
 use crate::manager::{MemManager, unsigned};
 use crate::store::{FileSizes, Rehearsal, reserve};
 
-/// Bytes of the pages that content changes beside its own.
+/// Bytes of the pages that content changes besides its own.
 const PAGES: u64 = 64 * 1024;
 
-/// What the first objects leave.
+/// What evicting the first objects leaves free.
 struct Tried {
     /// The file before.
     before: FileSizes,
-    /// Bytes of the pages that came free.
+    /// Bytes of the pages that became free.
     gained: u64,
-    /// Bytes of the space that they left free, and all that are needed.
+    /// Bytes of the space that they left free, and how many are needed in all.
     made: u64,
     needed: u64,
 }
@@ -74,8 +74,8 @@ impl MemManager {
 }
 
 impl Tried {
-    /// Whether the pages will be enough for content, if all that goes leaves as many as the first objects: in the file,
-    /// whose free pages are used first, and a part at a time in the log.
+    /// Whether the pages will be enough for content, if all objects that go leave as many as the first ones: in the
+    /// file, whose free pages are used first, and in the log, a part at a time.
     fn are_enough(&self, bytes: u64, index: u64, max_file: u64) -> bool {
         let gained = u128::from(self.gained) * u128::from(self.needed) / u128::from(self.made.max(1));
         let free = u128::from(unsigned(self.before.free)) + gained;

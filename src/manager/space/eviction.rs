@@ -58,12 +58,12 @@ impl Eviction {
     }
 }
 
-/// How much room [`MemManager::evict`] makes, and by what. A number is an amount of bytes, by the policy of the
-/// space.
+/// How much room [`MemManager::evict`] makes, and by which policy. A plain number means bytes, by the policy of
+/// the space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EvictOptions {
-    /// Bytes that are to be free: as many objects go as must for a new one of this size.
+    /// Bytes that are to be free: as many objects go as for a new one of this size.
     pub room: u64,
     /// What goes first; `None` for what the space evicts.
     pub policy: Option<Policy>,
@@ -121,7 +121,7 @@ pub struct Evicted {
     pub available: u64,
 }
 
-/// A transaction evicts until there is so much more room.
+/// A transaction evicts until there is this much more room.
 pub(super) const STEP: u64 = 16 << 20;
 
 impl From<Policy> for Eviction {
@@ -159,10 +159,10 @@ impl MemManager {
         Ok(())
     }
 
-    /// Evicts objects until there is room for this many bytes: exactly those that [`Self::plan_eviction`] names, and that
-    /// an allocation of this size would, unless somebody writes in between. What is due is given back first. Each
-    /// transaction makes up to 16 MiB of room, so that others write in between; each object that goes is an event
-    /// `evict`. O(log n) for each of them. [`Work::Evict`](crate::Work::Evict) plans it instead.
+    /// Evicts objects until there is room for this many bytes: exactly those that [`Self::plan_eviction`] names and
+    /// that an allocation of this size would evict, unless somebody writes in between. What is due is given back first.
+    /// Each transaction makes up to 16 MiB of room, so that others can write in between; each object that goes is an
+    /// event `evict`. O(log n) for each of them. [`Work::Evict`](crate::Work::Evict) plans it instead.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

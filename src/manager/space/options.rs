@@ -129,21 +129,21 @@ impl Options {
     /// existing space.
     ///
     /// Whole objects go, with all their names, in the same transaction as the allocation, upload or reservation that
-    /// would otherwise be refused, after [what has expired](crate::Hold::expires_in) was given back: as few of
-    /// those that the policy names first as have enough bytes. What is [pinned](MemManager::pin), younger than
-    /// [`Eviction::min_age`], or stored by the same transaction stays. If the others are not enough, the
-    /// allocation is refused and nothing is evicted. Content of a size that is not known beforehand needs room
-    /// part by part, and evicts as it comes.
+    /// would otherwise be refused, after [what has expired](crate::Hold::expires_in) was given back: the fewest that
+    /// have enough bytes, in the order of the policy. What is [pinned](MemManager::pin), younger than
+    /// [`Eviction::min_age`], or stored by the same transaction stays. If the others are not enough, the allocation
+    /// is refused and nothing is evicted. Content of a size that is not known beforehand needs room part by part,
+    /// and evicts as it comes.
     ///
     /// In the history each is an event of kind `evict`, whose `changes` have the cause, before its `free`.
-    /// [`MemManager::plan_eviction`] tells which would go. It takes O(log n) for each; with
-    /// `Largest` only as long as one of at least 4 KiB may go, and otherwise O(n) for each allocation. Objects
-    /// that may not go but would be first are passed one by one.
+    /// [`MemManager::plan_eviction`] tells which would go. Eviction takes O(log n) for each; with `Largest`
+    /// only as long as one of at least 4 KiB may go, and otherwise O(n) for each allocation. Objects that
+    /// would be first but may not go are skipped one by one.
     ///
-    /// With [`Policy::Lru`], [`Policy::Sieve`] and [`Policy::S3Fifo`] each read of an object counts as a use of it,
-    /// and so does storing it again. It is noted in memory, and written with the next commit of this manager or a
-    /// clone, else within about a second, and when the last clone of the manager is dropped. A read never waits for
-    /// that, it makes no event, and where it cannot be written, it is not. Up to 65,536 objects are noted in between.
+    /// With [`Policy::Lru`], [`Policy::Sieve`] and [`Policy::S3Fifo`] each read of an object counts as a use of it, and
+    /// so does storing it again. It is noted in memory, and written with the next commit of this manager or a clone,
+    /// else within about a second, and when the last clone of the manager is dropped. A read never waits for that. Uses
+    /// make no events, and are dropped where they cannot be written. Up to 65,536 objects are noted in between.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -182,9 +182,9 @@ impl Options {
         self
     }
 
-    /// Whether a missing heap is created: the file, or on a server the schema. By default, a file is and a
-    /// schema is not, because an address with a typing error should not lead to an empty heap that
-    /// many use. [`Self::create_space`] is about the spaces of an existing heap.
+    /// Whether a missing heap is created: the file, or on a server the schema. By default, a file is
+    /// created and a schema is not, because a mistyped address should not lead to an empty heap that many
+    /// use. [`Self::create_space`] is about the spaces of an existing heap.
     pub fn create(mut self, create: bool) -> Self {
         self.create = Some(create);
         self

@@ -9,7 +9,7 @@ use crate::manager::objects::tags;
 use crate::models::{Owner, Quota, QuotaLimits, QuotaState, unsigned};
 use crate::store::queries;
 
-/// A quota, and what of it others have, too.
+/// A quota, and how much of what is used others have, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QuotaUsage {
@@ -18,7 +18,7 @@ pub struct QuotaUsage {
     pub quota: Quota,
     /// How much of it is used.
     pub state: QuotaState,
-    /// Bytes of these that owners with the same key pay for, too.
+    /// Bytes of these that other owners with the same key pay for, too.
     pub shared_bytes: u64,
     /// Number of these objects.
     pub shared_objects: u64,
@@ -29,27 +29,27 @@ pub struct QuotaUsage {
 }
 
 impl MemManager {
-    /// Limits what an owner, which is the value of a [tag](crate::Hold::tag), may have. It had other limits before,
-    /// or none.
+    /// Limits what an owner, which is the value of a [tag](crate::Hold::tag), may have. Any limits that it had
+    /// before are replaced.
     ///
-    /// **Each holder pays in full**: an owner pays the size of each object of which a name or the anonymous hold has
-    /// its tag, once, however many of them have. Two owners of one object each pay all of it; so what one has
-    /// does not depend on others, and nobody exceeds a quota because somebody else let go. The sum over all
-    /// owners may be more than the space has; [`Self::usage_by`] tells whose its bytes are, each once.
+    /// **Each holder pays in full**: an owner pays the size of each object that has its tag on a name or on the
+    /// anonymous hold, once, however many of them have it. Two owners of one object each pay all of it; so what one
+    /// has does not depend on others, and nobody exceeds a quota because somebody else let go of an object. The sum
+    /// over all owners may be more than the space has; [`Self::usage_by`] tells whose its bytes are, each once.
     ///
     /// A call that would give an owner more than a hard limit fails with
-    /// [`QuotaExceeded`](crate::Error::QuotaExceeded), and nothing has changed: storing and
-    /// binding with the tag, [`Self::tag`], imports and copies into the space. In a [batch](Self::batch) each call is
-    /// measured by what the batch itself has done so far. A name that leaves an object in the same call counts as
-    /// left. Beyond a soft limit nothing is refused; [`Quota::state`] tells of it, and [`Self::doctor`].
+    /// [`QuotaExceeded`](crate::Error::QuotaExceeded) and changes nothing: this applies to storing and binding with the
+    /// tag, [`Self::tag`], imports and copies into the space. In a [batch](Self::batch) each call is measured by what
+    /// the batch itself has done so far. A name that leaves an object in the same call counts as left. Beyond a soft
+    /// limit nothing is refused; [`Quota::state`] and [`Self::doctor`] report it.
     ///
     /// A hold that has expired counts until it is given back, as its bytes do in the space: the owner's own are
     /// given back before anything is refused for its quota. [Eviction](crate::Options::evict) makes room in the
     /// space only: nothing is evicted for a quota.
     ///
-    /// A hard limit may be less than what the owner has. Nothing is dropped then, but it gains nothing. Makes no
-    /// event. O(holds of the owner). While a space has no quotas, nobody pays for them; otherwise a tag that a hold
-    /// gets or loses costs O(log n + holds of the object).
+    /// A hard limit may be less than what the owner has. Nothing is dropped then, but the owner cannot gain
+    /// anything. Makes no event. O(holds of the owner). While a space has no quotas, they cost nothing; otherwise a
+    /// tag that a hold gets or loses costs O(log n + holds of the object).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ impl MemManager {
             .single(|tx| queries::quotas::of_owner(tx, space, &owner))
     }
 
-    /// All quotas in the order of their owners, and what of them others have, too. O(tags of their keys).
+    /// All quotas in the order of their owners, and how much of what is used others have, too. O(tags of their keys).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -143,7 +143,7 @@ impl MemManager {
 }
 
 impl QuotaUsage {
-    /// With the objects that have not expired and their bytes, and those of them that others have, too.
+    /// From the objects that have not expired and their bytes, and those of them that others have, too.
     fn of(quota: Quota, [objects, bytes, shared_objects, shared_bytes]: [u64; 4]) -> Self {
         Self {
             state: quota.state(),

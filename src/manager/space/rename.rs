@@ -12,7 +12,7 @@ impl MemManager {
     /// Gives a space of the heap, which may be this one, another name, and returns its row. O(log n).
     ///
     /// A manager knows its space by its key. So one that has the space open goes on, in this process and in
-    /// others; only [`Self::space`] has the name that the space had when it was opened, and so have messages.
+    /// others; only [`Self::space`] and messages still have the name that the space had when it was opened.
     /// Its history has an event of kind `rename` with the name that it had.
     ///
     /// ```

@@ -11,7 +11,7 @@ use crate::store::queries::tags::Tags;
 use crate::store::queries::transfer::{ComparedName, ComparedObject, names_by_name, objects_by_id};
 use crate::store::{ReadTx, queries};
 
-/// What one of two spaces has and the other has not, or not in the same way. Texts are ids and names.
+/// What one of two spaces has and the other does not have, or not in the same way. Texts are ids and names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::manager) enum Difference {
     /// The copy lacks an object.
@@ -260,7 +260,7 @@ pub(in crate::manager) fn balance(side: &mut Side<'_, '_>) -> Result<Result<u64,
             return Ok(Err(format!("its {what} add up to {sum} of {} bytes", space.max_mem)));
         }
     }
-    // The view goes by the clock of its engine, which is another one on the other side.
+    // The view uses the clock of its engine, and the other side may have another one.
     Ok(Ok(queries::transfer::bytes(tx, side.space)?))
 }
 

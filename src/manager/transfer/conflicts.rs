@@ -56,7 +56,7 @@ pub(in crate::manager) struct Incoming<'a> {
     pub names: Cow<'a, [KeptName]>,
     /// Its anonymous hold, if it is to have one.
     pub hold: Option<Ends>,
-    /// The tags of that.
+    /// The tags of that hold.
     pub hold_tags: &'a Tags,
     /// The error for a name that cannot be bound, and why.
     pub bad: &'a dyn Fn(&str, String) -> Error,
@@ -66,7 +66,8 @@ pub(in crate::manager) struct Incoming<'a> {
 type Resolve<'r> = &'r mut dyn FnMut(&str) -> Result<Option<StoredObject>>;
 
 impl Incoming<'_> {
-    /// Leaves out what has expired at a time. Returns whether anything holds it then, or nothing ever did.
+    /// Leaves out what has expired at a time. Returns whether anything still holds the object then, or
+    /// nothing ever did.
     pub fn without_ended(&mut self, at: Timestamp) -> bool {
         let was_held = self.hold.is_some() || !self.names.is_empty();
         if self.names.iter().any(|name| name.is_over(at)) {
@@ -167,7 +168,7 @@ pub(in crate::manager) struct Settled {
 }
 
 impl Settled {
-    /// Whether anything is to hold the object here. One that nothing holds there either is held.
+    /// Whether anything is to hold the object here. An object that nothing holds in the original is held, too.
     pub fn is_wanted(&self, incoming: &Incoming<'_>) -> bool {
         !self.names.is_empty() || incoming.hold.is_some() || incoming.names.is_empty()
     }

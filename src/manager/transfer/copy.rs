@@ -78,15 +78,15 @@ impl MemManager {
     /// created if there is none, and then compares both. It may be on another engine. Writers and
     /// readers continue on both sides.
     ///
-    /// An object comes with its kind, its type, all its names and its hold, in the order of
-    /// allocation. A space that is created has the capacity, the geometry and the settings of history
-    /// and eviction of the original; one that exists keeps its own. Its [quotas](Self::set_quota) apply to what is
-    /// copied into it; those of the original come last, unless an owner has one there. What is not copied: the history itself,
-    /// [reservations](Self::reserve), what is not completely stored yet, and the ceiling of a file.
+    /// An object comes with its kind, its type, all its names and its hold, in the order of allocation. A space that is
+    /// created has the capacity, the geometry and the settings of history and eviction of the original; one that exists
+    /// keeps its own. Its [quotas](Self::set_quota) apply to what is copied into it; those of the original are set
+    /// last, unless an owner has one there. What is not copied: the history itself, [reservations](Self::reserve), what
+    /// is not completely stored yet, and the ceiling of a file.
     ///
     /// It consists of many transactions. An interrupted copy can be repeated, and continues then: each
-    /// object is stored completely or not at all, and what is there already is not read again. The
-    /// rest of a large object is given back after its [lease](Options::lease).
+    /// object is stored completely or not at all, and what is there already is not read again. What
+    /// was stored of an unfinished large object is given back after its [lease](Options::lease).
     ///
     /// Contents are hashed on the way. In the end both sides are compared: the ids, kinds, types, sizes
     /// and holds of all objects, all names, and whether both
@@ -107,13 +107,12 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`TransferError::Occupied`] if a space there has anything that does not come from this one;
-    /// nothing is copied then. [`TransferError::CopyDiffers`] if the comparison fails, because others
-    /// have changed the copy meanwhile. [`Error::Damaged`] if a content does not match its id or is
-    /// invalid for its kind: repair first. [`Error::OutOfMemory`], [`Error::QuotaExceeded`] and [`Error::KindConflict`] if
-    /// the target existed. [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what
-    /// [opening](Options::open) the target and [any call](MemManager#errors) on either side fails
-    /// with. What was copied before the error stays.
+    /// [`TransferError::Occupied`] if a space there has anything that does not come from this one; nothing is copied
+    /// then. [`TransferError::CopyDiffers`] if the comparison fails, because others have changed the copy meanwhile.
+    /// [`Error::Damaged`] if content does not match its id or is invalid for its kind: repair first.
+    /// [`Error::OutOfMemory`], [`Error::QuotaExceeded`] and [`Error::KindConflict`] if the target existed.
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what [opening](Options::open) the target and
+    /// [any call](MemManager#errors) on either side fails with. What was copied before the error stays.
     pub fn copy_to(&self, to: impl AsRef<Path>) -> Result<Copied> {
         self.copy_to_with(to, &CopyOptions::default(), &mut |_, _, _| {})
     }
@@ -150,10 +149,10 @@ impl MemManager {
     /// Like [`Self::copy_to`], except that it does not read one state of the space: others should not write to it
     /// meanwhile. If they do, the comparison fails, and the next call copies what has come.
     ///
-    /// The bytes are copied, in transactions of up to 8 MiB, because each space accounts for its own: a piece
-    /// is in a block, which is in one space, and blocks of the other one have their room elsewhere. They pass
-    /// through this process, and not only from row to row, to be hashed. Nothing is written to other files. What
-    /// is there already is neither read nor written.
+    /// The bytes are copied, in transactions of up to 8 MiB, because each space accounts for its own: a piece is
+    /// in a block, which is in one space, and the other space has blocks of its own. The bytes pass through this
+    /// process, instead of only from row to row, to be hashed. Nothing is written to other files. What is there
+    /// already is neither read nor written.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -211,7 +210,7 @@ impl Target<'_> {
             let (memory, done) = SpaceCopy::new(memory, self.options.on_conflict, copying)?.run(source, space)?;
             progress(Phase::Comparing, 0, 0);
             self.verify(source, space, &memory, &done)?;
-            // Last, because an owner may have more than it may get.
+            // Last, because an owner may have more than its quota would let it gain.
             memory.add_quotas(quotas)?;
             before += space.mem;
             copied.spaces.push(done);
@@ -295,7 +294,7 @@ impl Target<'_> {
         there: &MemManager,
         found: &mut dyn FnMut(Difference) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        // At one time: what has expired on the way is in neither.
+        // Both at one time, so that what has expired on the way is in neither.
         let now = clock::now();
         source.read(|tx| {
             let tx = &mut tx.reborrow().at(now);

@@ -179,7 +179,7 @@ pub(super) fn read_contents(tx: &mut ReadTx<'_>, items: &mut [Item]) -> Result<(
         let Some(item) = rest.peek_mut().filter(|item| item.object.id == object) else {
             return Ok(());
         };
-        // In a damaged heap there may be any number.
+        // In a damaged heap there may be any number of bytes.
         if (item.content.len() + data.len()) as u64 > item.object.size {
             return Err(damaged(&item.object));
         }
@@ -189,7 +189,7 @@ pub(super) fn read_contents(tx: &mut ReadTx<'_>, items: &mut [Item]) -> Result<(
     items.iter().try_for_each(|item| whole(&item.object, &item.content))
 }
 
-/// The anonymous hold that it is to have, because it has it, or nothing holds it.
+/// The anonymous hold that a copy is to have, because the object has one, or nothing holds it.
 fn hold_of(object: &StoredObject, names: &[KeptName]) -> Option<Ends> {
     (object.held || names.is_empty()).then_some(Ends(object.held_until))
 }

@@ -46,7 +46,7 @@ pub(super) struct SpaceCopy<'a> {
 struct Batch {
     items: Vec<Item>,
     bytes: u64,
-    /// Of the next object. The contents of a run are read with one query.
+    /// The run of the next object. The contents of a run are read with one query.
     run: u64,
 }
 
@@ -90,7 +90,7 @@ impl<'a> SpaceCopy<'a> {
             let known = self.known(&page)?;
             for object in page {
                 let Some(object) = object.seen_at(now) else {
-                    // The contents of a run have no others between them.
+                    // No other object may come between those of a run.
                     self.batch.run += 1;
                     continue;
                 };
@@ -104,7 +104,7 @@ impl<'a> SpaceCopy<'a> {
         Ok((self.target, self.done))
     }
 
-    /// Those of the objects that the target has.
+    /// Those of the objects that are already in the target.
     fn known(&self, page: &[StoredObject]) -> Result<HashMap<ObjectId, Known>> {
         if self.is_new {
             return Ok(HashMap::new());

@@ -48,9 +48,9 @@ impl MemManager {
     ///
     /// # Errors
     /// [`TransferError::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not count);
-    /// [`Error::Damaged`] if a content does not match its id or is invalid for its kind: repair
-    /// first; [`Error::Io`]; [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
-    /// what [any call](MemManager#errors) fails with.
+    /// [`Error::Damaged`] if content does not match its id or is invalid for its kind: repair first;
+    /// [`Error::Io`]; [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what
+    /// [any call](MemManager#errors) fails with.
     pub fn export(&self, to: impl AsRef<Path>) -> Result<Exported> {
         self.export_with(to, &mut |_, _| {})
     }
@@ -142,7 +142,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_nothing)))
 }
 
-/// Moves a complete export out of its temporary folder in `to`, the manifest last.
+/// Moves a complete export out of its temporary folder in `to` into `to` itself, the manifest last.
 fn move_into(temporary: &Temporary, to: &Path) -> Result<io::Result<()>> {
     temporary.step(|| {
         // Each step fails if somebody has created the same name in the meantime.

@@ -96,8 +96,8 @@ impl MemManager {
         self.import_units(&folder, options, &mut unit, &mut |done| progress(done, total))
     }
 
-    /// Stores the objects that `next` finds, some in a transaction, until it finds none. `progress` gets the
-    /// bytes.
+    /// Stores the objects that `next` finds, several in one transaction, until it finds none. `progress`
+    /// gets the bytes.
     pub(super) fn import_units(
         &self,
         origin: &dyn Origin,
@@ -196,9 +196,9 @@ impl Origin for Folder {
 pub(super) enum Where {
     /// In a file of the export.
     In(PathBuf),
-    /// Here; it is the right one.
+    /// Here; it was compared with the manifest.
     Here(Box<dyn Read>),
-    /// It came before.
+    /// It came with an earlier line.
     Before,
 }
 
@@ -319,7 +319,7 @@ impl Import<'_> {
     }
 }
 
-/// The error for a content that is not the right one.
+/// The error for content that is not the right one.
 pub(super) fn bad_content(origin: &dyn Origin, item: &Item, why: &str) -> Error {
     TransferError::BadExport {
         path: origin.path(&item.file),

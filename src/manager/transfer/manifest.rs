@@ -42,7 +42,7 @@ pub(in crate::manager) struct Line {
     /// The names bound to it.
     #[serde(default)]
     pub names: Vec<String>,
-    /// When those of them that expire do, in microseconds since 1970 UTC.
+    /// When those of them that expire will expire, in microseconds since 1970 UTC.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expires: BTreeMap<String, i64>,
     /// The tags of those of them that have any: values by key.
@@ -89,7 +89,7 @@ pub(in crate::manager) struct Item {
 }
 
 impl Item {
-    /// It with its names and its hold; `bad` is the error for a name.
+    /// The object with its names and its hold; `bad` makes the error for a name.
     pub fn incoming<'a>(&'a self, bad: &'a dyn Fn(&str, String) -> Error) -> Incoming<'a> {
         Incoming {
             id: self.id,

@@ -90,7 +90,7 @@ impl MemManager {
     }
 }
 
-/// What this is, for a heap that is not in a file.
+/// What errors call this, for a heap that is not in a file.
 const RESTORING: &str = "a backup that replaces a heap";
 
 /// The temporary name of the heap.

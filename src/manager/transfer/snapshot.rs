@@ -19,10 +19,10 @@ impl MemManager {
     /// and readers see the same commit, whatever is stored, freed and collected in the meantime. It
     /// can read everything that [`Self::objects`] lists.
     ///
-    /// It ends with its last clone, iterator and reader. Until then the write-ahead log cannot
-    /// start again, so that at its limit writers are refused with [`Error::LogHeld`], and garbage
-    /// collection cannot shrink the file. So use it for one report and not for the lifetime of a
-    /// program, or limit its age with [`Options::max_snapshot_age`](crate::Options). Its clones share one connection and take turns. [`Self::backup`]
+    /// It ends with its last clone, iterator and reader. Until then the write-ahead log cannot start again, so that at
+    /// its limit writers are refused with [`Error::LogHeld`], and garbage collection cannot shrink the file. So use it
+    /// for one report and not for the lifetime of a program, or limit its age with
+    /// [`Options::max_snapshot_age`](crate::Options). Its clones share one connection and take turns. [`Self::backup`]
     /// still copies the newest state. O(1), but it opens a connection, which takes milliseconds.
     ///
     /// For a few reads in one closure, use [`Self::read`].

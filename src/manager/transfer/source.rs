@@ -10,8 +10,8 @@ use crate::store::{ReadTx, queries};
 pub(super) enum Source<'s, 'c> {
     /// One state of the heap.
     State(&'s mut ReadTx<'c>),
-    /// The newest state of the heap for each read. Within one heap a read of one state would hold the log of
-    /// what the copy itself writes, which so could not exceed its limit.
+    /// The newest state of the heap for each read. Within one heap, a read of one state would keep the log that the
+    /// copy itself writes from starting again, so the copy could not write more than the limit of the log.
     Newest(&'s MemManager),
 }
 

@@ -9,7 +9,7 @@ use crate::models::StoredObject;
 use crate::store::queries::entries::StoredPiece;
 use crate::value::{Hasher, Validator};
 
-/// Refuses a content that is not that of the object.
+/// Refuses content that is not that of the object.
 ///
 /// # Errors
 /// [`Error::Damaged`].
@@ -84,7 +84,7 @@ impl Read for Whole<'_, '_, '_> {
     }
 }
 
-/// Compares a content with the id of its object, part by part.
+/// Compares content with the id of its object, part by part.
 pub(super) struct Check {
     hasher: Hasher,
     validator: Validator,

@@ -8,7 +8,7 @@ use crate::store::queries::tags::Tags;
 
 /// The key of the tag with the permissions, as four octal digits: `0755`.
 const MODE: &str = "file-mode";
-/// The key of the tag of what is no regular file.
+/// The key of the tag of what is not a regular file.
 const TYPE: &str = "file-type";
 const FOLDER: &str = "folder";
 const LINK: &str = "link";
@@ -50,7 +50,7 @@ pub struct FileAttributes {
 }
 
 impl FileAttributes {
-    /// A link has no permissions of its own, and no other bits than those of user, group and others are kept.
+    /// A link has no permissions of its own, and only the bits for user, group and others are kept.
     pub fn new(file_type: FileType, mode: Option<u32>) -> Self {
         let mode = mode.map(|mode| mode & KEPT).filter(|_| file_type != FileType::Link);
         Self { file_type, mode }
@@ -91,8 +91,8 @@ impl From<&Tags> for FileAttributes {
     }
 }
 
-/// Whether the link at `path` in a folder may lead out of it. `..` counts only at the beginning of the target: after
-/// a part that is a link itself, it leads wherever that does.
+/// Whether the link at `path` in a folder may lead out of it. `..` is safe only at the beginning of the target:
+/// after a part that is itself a link, it may lead anywhere.
 pub(super) fn leads_outside(path: &Path, target: &Path) -> bool {
     let mut depth = path.components().count().saturating_sub(1);
     let mut is_below = false;

@@ -23,7 +23,7 @@ pub(super) struct TreeFolder {
 
 /// Why a file was not written.
 pub(super) enum Unwritten {
-    /// It cannot be there, unlike others.
+    /// This one cannot be there, but others can.
     Skipped(String),
     /// No file can be written.
     Failed(Error),
@@ -68,7 +68,7 @@ impl TreeFolder {
             placed.map_err(|error| self.explain(&target, error))
         });
         if written.is_err() {
-            // Another one may follow.
+            // Another file may follow.
             let _ = fs::remove_file(self.temporary.path(CONTENT));
         }
         written
@@ -101,7 +101,7 @@ impl TreeFolder {
     /// Enters the folder of what is to be written, and returns its path.
     fn target(&mut self, path: &Path) -> Result<PathBuf, Unwritten> {
         let target = self.path.join(path);
-        // Replacing it would be the end of the heap.
+        // Replacing it would destroy the heap.
         if self.replace && MemManager::has_open(&target) {
             return Err(Unwritten::Skipped("a heap that is open here is there".to_owned()));
         }

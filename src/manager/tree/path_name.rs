@@ -59,7 +59,7 @@ pub enum NotAPath {
     /// It begins with `/`.
     #[error("it is an absolute path")]
     Absolute,
-    /// Nothing is before, between or after its slashes.
+    /// A part is empty: before, between or after its slashes.
     #[error("a part of it is empty")]
     EmptyPart,
     /// A part is `.` or `..`, or what the system reads as a drive or the like.

@@ -89,16 +89,16 @@ impl MemManager {
     /// into the folder `to`: `photos/2026/a.jpg` below `photos` as `to/2026/a.jpg`. With an empty prefix it
     /// writes all names. It is the way back from names that [`name_of_path`](crate::name_of_path) made.
     ///
-    /// The folder and those in it are created, unless they exist, and if there is a name to write. All files are
-    /// of the state of one commit, and verified; each appears only when it is complete, with the permissions of
-    /// any new file. What is written until then is in a folder `.heapledger-…` in `to`; if the process is killed,
-    /// the next call for that folder removes the remains. The files are not synced to the disk.
+    /// The folder and those in it are created if there is a name to write, unless they exist. All files are from
+    /// the state of one commit, and verified; each appears only when it is complete, with the permissions of any
+    /// new file. What is written until then is in a folder `.heapledger-…` in `to`; if the process is killed, the
+    /// next call for that folder removes the remains. The files are not synced to the disk.
     ///
-    /// Nothing is written outside `to`, whatever the names are and whoever creates links in it at the same time.
-    /// Some names are skipped and reported: those that are [no path](crate::NotAPath), or whose file or folder
-    /// cannot be there because something else is (`a` and `a/b`, a link, a file that exists); and those of
-    /// damaged objects. With [attributes](SaveTreeOptions), links are made last, and those that are absolute or
-    /// have `..` in them that may lead out of `to` are skipped, too. O(names + content), in constant memory but for what is skipped.
+    /// Nothing is written outside `to`, whatever the names are and whoever creates links in it at the same time. Some
+    /// names are skipped and reported: those that are [no path](crate::NotAPath), or whose file or folder cannot be
+    /// there because something else is (`a` and `a/b`, a link, a file that exists); and those of damaged objects. With
+    /// [attributes](SaveTreeOptions), links are made last, and those that are absolute or have `..` in them that may
+    /// lead out of `to` are skipped, too. O(names + content), in constant memory except for what is skipped.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be written; [`Error::Damaged`] if a name is not UTF-8;
@@ -186,8 +186,8 @@ pub(super) fn below(prefix: &str) -> String {
     }
 }
 
-/// What is made when all names are gone through: links after all that they could be in the way of, and the
-/// permissions of folders after all that could be in them.
+/// What one pass through all names makes: links after everything that they could be in the way of, and the
+/// permissions of folders after everything that could be in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
     Files,
@@ -196,7 +196,7 @@ enum Pass {
 }
 
 impl Pass {
-    /// When this is made.
+    /// The pass that makes this.
     fn of(attributes: &FileAttributes) -> Self {
         match attributes.file_type {
             FileType::File => Self::Files,
@@ -239,7 +239,7 @@ impl Saving<'_> {
                 .filter(|name| pass == Pass::Files || Pass::of(&(&name.tags).into()) == pass);
             let keys: Vec<_> = needed.filter_map(small).collect();
             let contents: HashMap<_, _> = match queries::entries::in_one_piece(tx, &keys) {
-                // A page of one cannot be read, so each is read on its own.
+                // One of them cannot be read, so each is read on its own.
                 Err(Error::Damaged { .. }) => HashMap::new(),
                 read => read?.into_iter().collect(),
             };

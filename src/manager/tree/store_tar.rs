@@ -76,10 +76,11 @@ const BATCH_FILES: usize = 500;
 const SHOWN: usize = 4096;
 
 impl MemManager {
-    /// Stores each file of a tar, and binds the [name of its path](crate::name_of_path); names that are bound
-    /// already move. Small files are stored together, large ones in parts, like [`Self::store_from`]: the tar is read once,
+    /// Stores each file of a tar, and binds the [name of its path](crate::name_of_path); names that are already bound
+    /// move. Small files are stored together, large ones in parts, like [`Self::store_from`]: the tar is read once,
     /// from front to back, in constant memory, and never while a transaction is open. A hard link gives the file it
-    /// leads to another name. `report` gets each member that is not stored: absolute paths, `..`, devices; `progress` the bytes.
+    /// leads to another name. `report` gets each member that is not stored: absolute paths, `..`, devices; `progress`
+    /// gets the bytes.
     ///
     /// # Errors
     /// [`TransferError::BadExport`] if the tar is damaged or truncated: files stored before it stay;
@@ -287,7 +288,7 @@ impl Storing<'_> {
         });
         match stored {
             Ok(stored) => stored.iter().for_each(|stored| self.count(stored)),
-            // None was stored. One at a time, all possible ones are, and the error is about a file.
+            // None was stored. One at a time, all that can be are stored, and an error is about one file.
             Err(Error::OutOfMemory { .. } | Error::QuotaExceeded { .. } | Error::KindConflict { .. }) => {
                 for file in &files {
                     let tags = file.attributes.tags();
@@ -310,9 +311,9 @@ impl Storing<'_> {
 
 /// Why a member is not stored.
 enum Unstored {
-    /// It was not to be.
+    /// It was not to be stored.
     Skipped(&'static str),
-    /// It cannot be.
+    /// It cannot be stored.
     No(String),
     Failed(Error),
 }
@@ -327,7 +328,7 @@ fn hold<'h>(name: &'h str, tags: &'h [(&'static str, String)]) -> HoldWith<'h> {
     HoldWith::from(Hold::Name(name)).tags(tags.iter().map(|(key, value)| (*key, value.as_str())))
 }
 
-/// Whether it is the folder that all is in.
+/// Whether it is the folder that everything is in.
 fn is_root(path: &[u8]) -> bool {
     path_of_bytes(path).is_some_and(|path| path.components().all(|part| part == std::path::Component::CurDir))
 }

@@ -24,8 +24,9 @@ impl MemManager {
     /// is when its object was stored, so the same state always gives the same bytes; it belongs to nobody in
     /// particular (user 0), and its permissions are 0644 unless they are stored.
     ///
-    /// Names are skipped and reported as there. A damaged object ends it instead, without the mark of the end, because
-    /// what is written cannot be taken back. O(names + content), in constant memory but for what is skipped.
+    /// Names are skipped and reported in the same way. But a damaged object ends the tar with an error, without the
+    /// mark of the end, because what is written cannot be taken back. O(names + content), in constant memory except
+    /// for what is skipped.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be written; [`Error::Damaged`]; [`Error::Interrupted`] after
@@ -103,7 +104,7 @@ impl<W: Write> Target for TreeTar<W> {
         Ok(self.write(&in_tar(path), What::Link(target), LINK, name)?)
     }
 
-    /// Files were written before, and are above others nevertheless.
+    /// Files were written in an earlier pass, but names below them must still be refused.
     fn again(&mut self, name: &NameInfo) {
         if self.enter(name).is_ok() {
             self.above.push(name.name.clone());

@@ -29,7 +29,7 @@ pub(super) trait Target {
         Ok(())
     }
 
-    /// The names come again from the first one.
+    /// The names come again, beginning with the first.
     fn start_over(&mut self) {}
 
     /// A file that was written before.
@@ -123,7 +123,7 @@ impl Content<'_, '_> {
 const DAMAGED: &str = "its object is damaged";
 
 impl Unwritten {
-    /// For what cannot be skipped any more.
+    /// The error for a file that can no longer be skipped.
     pub fn or_damaged(self, name: &NameInfo) -> Error {
         match self {
             Self::Failed(error) => error,

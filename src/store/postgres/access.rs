@@ -23,9 +23,9 @@ pub(super) struct Found {
     pub has_schema: bool,
     may_create: bool,
     may_enter: bool,
-    /// How many of the tables that tell a heap there are.
+    /// How many of the tables that identify a heap exist.
     marks: i64,
-    /// A table or view in the schema, whose owner need not be that of a heap.
+    /// A table or view in the schema, whoever owns it.
     other: Option<String>,
     /// A table or view of the heap that the role may not read.
     unreadable: Option<String>,
@@ -39,8 +39,8 @@ pub(super) struct Found {
 
 // The types are exact, so that no function or operator of the schema, which is in the search path,
 // fits better than PostgreSQL's own. Without the collation of the type `name`, no index would be used.
-// The tables of the catalog have no index by schema, and the rows of all heaps are in them, so what a
-// schema has is found by what depends on it.
+// The tables of the catalog have no index by schema, and contain the rows of all heaps, so the
+// contents of a schema are found by their dependency on it.
 sql! {
     Look: (Text, Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
         Nullable<Text>, Nullable<Text>, Nullable<Text>) =
@@ -111,7 +111,7 @@ impl Found {
     /// Whether there is a heap.
     ///
     /// # Errors
-    /// [`ServerError::Foreign`] for somebody's other tables.
+    /// [`ServerError::Foreign`] if there are only somebody else's tables.
     pub(super) fn has_heap(&self, location: &ServerLocation) -> Result<bool> {
         match &self.other {
             _ if self.marks == 2 => Ok(true),

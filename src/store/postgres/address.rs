@@ -24,8 +24,8 @@ const LONGEST_SCHEMA: usize = 63;
 /// `postgres://user:password@host:port/database?parameter=value`, with the parameters of libpq and
 /// one more, `schema`.
 ///
-/// `Display` writes it without passwords, so that another program with the same settings and
-/// passwords finds the same heap; `Debug` does so too.
+/// `Display` and `Debug` write it without passwords. Another program that has the same settings and
+/// passwords finds the same heap by this text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     parts: Parts,
@@ -40,9 +40,9 @@ impl Address {
     /// Parses a URI.
     ///
     /// # Errors
-    /// [`ServerError::BadAddress`] for a text that libpq would take for something else than it looks
-    /// like, or would quote in messages together with a password, and for a schema that cannot be one.
-    /// The names and values of other parameters are checked by libpq when it connects.
+    /// [`ServerError::BadAddress`] for a text that libpq would read as something other than it looks
+    /// like, or would quote in messages together with a password, and for a schema name that is not
+    /// allowed. The names and values of other parameters are checked by libpq when it connects.
     pub fn parse(text: &str) -> Result<Self, ServerError> {
         let bad = |why| ServerError::BadAddress { why };
         let mut parts = Parts::of(text).map_err(bad)?;
@@ -66,7 +66,7 @@ impl Address {
     }
 
     /// What libpq takes: the same text without `schema`, and with limits to how long it waits for a host
-    /// that does not answer, unless the address or one of the set environment variables has them.
+    /// that does not answer, unless the address or an environment variable sets them.
     ///
     /// It contains the password.
     pub(in crate::store) fn for_libpq(&self, is_set: impl Fn(&str) -> bool) -> String {
@@ -107,7 +107,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Refuses names that PostgreSQL would cut, keeps for itself, or reads as something else.
+/// Refuses names that PostgreSQL would cut, reserves for itself, or reads as something else.
 fn usable(schema: &str) -> Result<(), String> {
     let length = schema.len();
     if length == 0 || length > LONGEST_SCHEMA {
@@ -121,7 +121,7 @@ fn usable(schema: &str) -> Result<(), String> {
             "names the schema {schema}, which belongs to PostgreSQL; choose another name"
         ));
     }
-    // A search path reads this one as the schema of the current user, in quotes, too.
+    // A search path reads this one as the schema of the current user, even in quotes.
     if schema == "$user" {
         return Err("names the schema $user, which PostgreSQL takes for the name of the user; write it out".into());
     }

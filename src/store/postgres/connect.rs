@@ -19,14 +19,14 @@ use crate::store::settings::{Access, Durability};
 /// Errors are recognized by their texts. Only a role with the privilege may choose their language.
 const ENGLISH: &str = "SELECT pg_catalog.set_config('lc_messages'::text, 'C'::text, FALSE) \
      WHERE pg_catalog.has_parameter_privilege('lc_messages'::text, 'SET'::text);";
-/// Refuses a session that another connection has set up: a pool between them would let each write with the
-/// search path of the other. A pool of sessions resets them. SQL has no statement that fails on a condition, but a
-/// text that is not a number does.
+/// Refuses a session that another connection has set up: behind a shared connection pool, each would write with
+/// the search path of the other. A pool that hands out whole sessions resets them. SQL has no statement that fails
+/// on a condition, but converting a text that is not a number fails.
 const OWN_SESSION: &str = "SELECT pg_catalog.concat(session, ': heapledger.session is set'::text)::int4 \
      FROM (SELECT pg_catalog.current_setting('heapledger.session'::text, TRUE)) AS s (session) \
      WHERE session <> ''::text; SET heapledger.session TO own;";
-/// Pauses between attempts to reach a server that is starting. Short, because who lost a connection at a commit
-/// must ask for it before too many others have committed.
+/// Pauses between attempts to reach a server that is starting. Short, because a caller that lost its connection
+/// at a commit must ask about it before too many others have committed.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl ServerLocation {
@@ -49,7 +49,7 @@ impl ServerLocation {
         Ok(conn)
     }
 
-    /// The same, again until the deadline, because the server may be starting.
+    /// The same, tried again until the deadline, because the server may be starting.
     pub(in crate::store) fn reconnect(&self, access: Access, deadline: Deadline) -> Result<Link> {
         loop {
             match self.connect(access) {
@@ -65,9 +65,9 @@ impl ServerLocation {
         }
     }
 
-    /// Lets a connection plan as the writer needs it: every statement of the writer finds its rows by their
-    /// keys, so a plan that reads a whole table, as the statistics of a young heap suggest, is never right.
-    /// Other statements would be slow then.
+    /// Makes the server plan for a connection as the writer needs it: every statement of the writer finds
+    /// its rows by their keys, so a plan that reads a whole table, as the statistics of a young heap
+    /// suggest, is never right. Other statements would be slow with these settings.
     pub(super) fn plan_for_writing(&self, conn: &mut Conn) -> Result<()> {
         // Citus cannot plan some statements without their values.
         let mode = if self.is_cluster(conn)? {
@@ -94,7 +94,8 @@ impl ServerLocation {
         );
         match access {
             // A plan is made once, perhaps while the heap is empty, and must still be right when it has grown:
-            // so it searches. With the costs that this implies, the server would compile some statements.
+            // so it searches by keys. The estimated costs of such plans would make the server compile (JIT)
+            // some statements.
             Access::Read => format!(
                 "{common} SET default_transaction_read_only TO on; \
                  SET default_transaction_isolation TO 'repeatable read'; SET jit TO off; {SEARCH}"
@@ -112,8 +113,8 @@ impl ServerLocation {
 
 /// How a transaction commits that need not survive power loss.
 ///
-/// When Citus moves a heap, it copies what the node has written to its log at the end, and a commit that is
-/// not synced would still be in memory. So there at least the node itself syncs it.
+/// When Citus moves a heap, at the end it copies what the node has written to its log, and a commit that is
+/// not synced would still be in memory. So on Citus at least the node itself syncs it.
 pub(super) fn unsynced(is_cluster: bool) -> &'static str {
     if is_cluster { "local" } else { "off" }
 }
@@ -132,7 +133,7 @@ fn one_line(message: &str) -> String {
     line
 }
 
-/// For `lock_timeout`, in which 0 means forever. Rounded up, so that the time is over at the error.
+/// For `lock_timeout`, in which 0 means forever. Rounded up, so that the whole time has passed when the error comes.
 pub(super) fn milliseconds(timeout: Duration) -> i32 {
     match i32::try_from(timeout.as_micros().div_ceil(1000)) {
         Ok(ms) => ms.max(1),

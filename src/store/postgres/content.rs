@@ -85,8 +85,8 @@ pub fn each_piece(
     }
 }
 
-/// The pieces of an object from one on, put together, and their number: about [`RUN`] bytes, if each has
-/// the length `piece`.
+/// The pieces of an object from piece `from` on, put together, and their number: about [`RUN`] bytes if
+/// each has the length `piece`.
 pub fn run(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, piece: usize) -> Result<Option<(Vec<u8>, i64)>> {
     let (first, key) = (LedgerId::of(object, from).0, object.0.into());
     let limit = (RUN / piece.max(1)).clamp(1, MOST) as i64;
@@ -113,8 +113,8 @@ pub fn run(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, piece: usize)
 
 sql! {
     // A subquery with OFFSET is planned by itself, so that it looks for the pieces by their keys,
-    // whatever the statistics say. To find where they end takes as long as all the rest, so that is not
-    // done for short objects. There is one object, so nothing is left to be sorted.
+    // whatever the statistics say. Finding where they end takes as long as all the rest, so that is not
+    // done for short objects. There is only one object, so nothing has to be sorted.
     ReadContent: (Text, Nullable<Text>, Bool, Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = concat!("SELECT o.kind, o.type_name, o.held_refresh IS NOT NULL, \
         CASE WHEN l.id > o.id OR l.start = 0 THEN l.id - o.id END, \
         CASE WHEN l.start BETWEEN 0 AND o.size AND l.allocated_mem BETWEEN 0 AND o.size - l.start THEN o.size - l.start - l.allocated_mem END, l.data \

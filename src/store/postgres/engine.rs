@@ -34,7 +34,7 @@ pub(in crate::store) struct PostgresEngine {
     /// The token of the transaction that writes, by which it is found if the connection is lost at its
     /// commit.
     token: i64,
-    /// The spaces whose version the open transaction has raised, with the one before.
+    /// The spaces whose version the open transaction has raised, each with its previous version.
     raised: Vec<(MemRamId, i64)>,
     /// How many of them it had raised at the savepoint.
     raised_before: usize,
@@ -49,14 +49,14 @@ pub(in crate::store) struct PostgresEngine {
     beginning: &'static str,
     /// Whether a rollback has failed, so that a transaction may be open on this connection.
     is_unsure: bool,
-    /// Whether the connection has taken the place of a lost one since the last transaction.
+    /// Whether the connection has replaced a lost one since the last transaction.
     is_another: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle,
-    /// A transaction without a statement, which may still become one of a single statement.
+    /// A transaction without a statement so far, which may still need only a single one.
     Lazy(MemRamId),
     /// A transaction is open, and the row of this space is locked.
     Locked(MemRamId),
@@ -108,7 +108,7 @@ impl PostgresEngine {
         Err(ServerError::Outdated.into())
     }
 
-    /// Fails if a lazy transaction that changes nothing has believed what was outdated.
+    /// Fails if a lazy transaction that changes nothing has relied on outdated data.
     fn check_version(&mut self, space: MemRamId) -> Result<()> {
         let tx = &mut ReadTx::new(&mut self.conn);
         let statement = Statement::<Version, 1>::new([space.0.into()]);
@@ -215,7 +215,7 @@ impl Engine for PostgresEngine {
     }
 
     fn savepoint(&mut self) -> Result<()> {
-        // The units before may have had nothing to write.
+        // Earlier units may have had nothing to write.
         if let State::Lazy(space) = self.state {
             self.upgrade(space)?;
         }

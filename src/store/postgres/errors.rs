@@ -10,9 +10,9 @@ const SHARED: &str = "heapledger.session is set";
 
 /// Translates an error that only a server gives, if it is one. [`ServerLocation::name_in`] fills in the address.
 ///
-/// Diesel keeps the class of some errors only, so the others are known by their English texts, or by their
-/// form. A connection asks for English, but only a role that may set `lc_messages` gets it; otherwise
-/// [`ServerLocation::name_in`] recognizes what is left.
+/// Diesel keeps the class of some errors only, so the others are recognized by their English texts, or by
+/// their form. A connection asks for English, but only a role that may set `lc_messages` gets it;
+/// otherwise [`ServerLocation::name_in`] recognizes what is left.
 pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
     let Refusal::DatabaseError(kind, information) = source else {
         return None;
@@ -21,9 +21,9 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
     let server = "the server".to_owned();
     let why = said.to_owned();
     let has = |text: &str| said.contains(text);
-    // Which sessions wait for each other takes several lines, and nothing else does.
+    // The details say in several lines which sessions wait for each other. No other error has several lines.
     let is_deadlock = || information.details().is_some_and(|details| details.lines().count() > 1);
-    // A hint and the name of a file: it could not be lengthened, or only in part.
+    // A hint and the name of a file mean that this file could not be lengthened, or only in part.
     let is_full = || information.hint().is_some() && (has("base/") || has("pg_tblspc/"));
     Some(match kind {
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
@@ -35,12 +35,12 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
             ServerError::Lost { server }.into()
         }
         DatabaseErrorKind::Unknown if is_deadlock() => ServerError::Conflict { why }.into(),
-        // The second is Citus', whose moves of a heap may be in the way of a write and the other way round.
+        // The second text is that of Citus: a move of a heap and a write may block each other.
         _ if has("deadlock detected") || has("distributed deadlock") => ServerError::Conflict { why }.into(),
         _ if has("canceling statement due to user request") || has("canceling statement due to statement timeout") => {
             ServerError::Cancelled { why }.into()
         }
-        // Diesel's statements, which another session has prepared, or this one has not.
+        // Prepared statements of Diesel: another session has prepared them, or this one has not.
         _ if has("__diesel_stmt_") || has(SHARED) => ServerError::Pooled { server }.into(),
         _ if has("due to lock timeout") => Error::Busy { waited_ms: 0 },
         _ if has("No space left on device") || has("Disk quota exceeded") || is_full() => {

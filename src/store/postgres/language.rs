@@ -17,8 +17,8 @@ const LOCK: i64 = 0x684c_6474;
 impl ServerLocation {
     /// Recognizes an error that has no class of its own, if it is one of those. Others stay as they are.
     ///
-    /// It takes two connections, but errors without a class are rare, and unless the language is another
-    /// one they are not among those that are looked for.
+    /// It takes two connections, but errors without a class are rare, and if the language is English,
+    /// they are never one of those that are looked for.
     pub(super) fn recognize(&self, error: Error) -> Error {
         match unknown(&error).and_then(|said| self.provoked(said)) {
             Some(recognized) => recognized,

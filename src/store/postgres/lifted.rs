@@ -14,8 +14,8 @@ use diesel::sql_types::Text;
 use super::verify::names;
 use crate::models::MemRamId;
 
-/// Run at the beginning of the transaction. Nobody else writes to any space, while readers go on. The
-/// statements of a repair read whole tables, for which the plans of a writer are not meant.
+/// Run at the beginning of the transaction. Nobody else can write to any space then, but readers
+/// continue. The statements of a repair read whole tables, which a writer's plans are not meant for.
 pub(in crate::store) const BEGIN: &str = "LOCK TABLE memram IN EXCLUSIVE MODE; SET CONSTRAINTS ALL DEFERRED; \
      SET LOCAL enable_seqscan TO on; SET LOCAL enable_hashjoin TO on; SET LOCAL enable_mergejoin TO on; \
      SET LOCAL plan_cache_mode TO auto; SET LOCAL jit TO off;";
@@ -29,8 +29,8 @@ struct Constraints {
 }
 
 /// Drops the CHECKs of the heap, and returns the statements that create them again and check foreign keys.
-/// Rows will be corrected, so what writers of other spaces remember is no longer true; a batch raises the
-/// version of its own space.
+/// Rows will be corrected, so what writers of other spaces remember is no longer true, and the versions of
+/// those spaces are raised here; a batch raises the version of its own space.
 ///
 /// Citus defers no foreign keys on the node that has the rows, so there they are dropped as well, each constraint
 /// by a statement of its own, as Citus needs it.

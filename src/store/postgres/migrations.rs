@@ -11,14 +11,14 @@ use crate::store::conn::Conn;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// The advisory lock of those that create heaps: "hLdg". They need to wait only for those of the same
-/// schema, but creating one is rare.
+/// The advisory lock of processes that create heaps: "hLdg". They would only need to wait for others
+/// that use the same schema, but creating a heap is rare.
 const LOCK: i64 = 0x684c_6467;
 
 /// Creates the heap of a location in one transaction. Returns `false` if another process has just done so.
 ///
-/// On Citus the schema is distributed at the end, and its tables are on one of the nodes then. In a schema
-/// that was distributed before, Citus would have the statements of the migration one by one.
+/// On Citus the schema is distributed at the end, and then its tables are on one of the nodes. In a schema
+/// that is already distributed, Citus would need the statements of the migration one by one.
 pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<bool> {
     location.is_for_definitions(conn)?;
     let is_cluster = location.is_cluster(conn)?;
@@ -29,7 +29,7 @@ pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: boo
             conn.batch_execute("SET LOCAL client_min_messages TO error")?;
         }
         conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
-        // `IF NOT EXISTS` would need the privilege to create one even if it exists.
+        // `IF NOT EXISTS` would need the privilege to create a schema even if it exists.
         if !has_schema {
             conn.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
         }

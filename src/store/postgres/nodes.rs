@@ -3,8 +3,8 @@
 //! On Citus a heap is a distributed schema, whose tables are all on one node. Any other node passes
 //! statements on to it, which takes several times as long, so connections lead to the node itself.
 //!
-//! While a heap is moved, connections to its old node keep working: they pass statements on from one
-//! moment to the next, even within a transaction, which then sees two states. So
+//! While a heap is moved, connections to its old node keep working: at some moment they begin to
+//! pass statements on, even within a transaction, which then sees two states. So
 //! * a connection that is used again asks now and then where the heap is;
 //! * a transaction that reads asks at its end, and fails if the heap has been moved meanwhile;
 //! * a transaction that writes begins with [`PIN`], which keeps the heap where it is until the end.
@@ -28,7 +28,7 @@ use crate::store::statement::{Statement, sql};
 const BELIEVED: Duration = Duration::from_secs(5);
 
 /// Changes nothing, but Citus locks the place of the table. A move locks those of all tables, in the order of
-/// their names; this is the first one that is written, so a move and a writer do not wait for each other.
+/// their names; this table is the first one that is written, so a move and a writer do not wait for each other.
 pub(super) const PIN: &str = "UPDATE arenas SET mem = mem WHERE id = 0";
 
 sql! {
@@ -81,7 +81,7 @@ struct Home {
 }
 
 /// A stay of a heap on a node, as that node knows it: the number of the node, and of the transaction that
-/// moved the heap there. If it is moved there again, that is another one.
+/// moved the heap there. If it is moved there again, that is another stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Placement {
     group: i64,
@@ -197,7 +197,7 @@ impl Link {
         Self { conn, home: Some(home) }
     }
 
-    /// The stay of the heap to which it leads.
+    /// The stay of the heap to which this connection leads.
     pub fn placement(&self) -> Option<Placement> {
         self.home.as_ref().map(|home| home.placement)
     }
@@ -213,8 +213,8 @@ impl Link {
         Ok(place.map(|place| place.placement) != Some(home.placement))
     }
 
-    /// Whether another one should take its place, because the heap has been moved. Asks from time to
-    /// time; an answer that fails is as good as a yes.
+    /// Whether another connection should replace it, because the heap has been moved. Asks from time
+    /// to time; a failed answer counts as a yes.
     pub fn is_outdated(&mut self, location: &ServerLocation) -> bool {
         let asks = self.home.as_ref().is_some_and(|home| home.asked.elapsed() > BELIEVED);
         asks && self.has_moved(location).unwrap_or(true)

@@ -61,7 +61,7 @@ impl ServerLocation {
         if !has_heap {
             let created = migrations::create(&mut conn, self, found.has_schema)?;
             if self.is_cluster(&mut conn)? {
-                // Where it is now.
+                // Connects to the node where the heap is now.
                 conn = self.connect(access)?;
             } else if created {
                 return Ok(conn);
@@ -151,7 +151,7 @@ impl ServerOpening {
     /// Creates a space in a separate transaction. Returns `false` if its name is taken.
     pub fn make_space(&mut self, space: SpaceToMake<'_>) -> Result<bool> {
         refuse_reentry(self.location.heap_id())?;
-        // Whoever creates a space gives it the next number, so only one may at a time.
+        // A new space gets the next number, so only one may be created at a time.
         let made = self.conn.transaction(|conn| {
             conn.batch_execute("SELECT id FROM heap WHERE id = 1 FOR UPDATE")?;
             make(conn, space)

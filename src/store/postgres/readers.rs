@@ -52,7 +52,7 @@ impl ServerReaders {
     }
 
     /// Runs `read` on a separate connection in one read transaction, which sees the last commit
-    /// before it and nothing later; again, on another state, if the connection was lost.
+    /// before it and nothing later. It runs again, on another state, if the connection was lost.
     pub fn snapshot<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         let deadline = Deadline::after(self.location.settings.busy_timeout);
         loop {
@@ -98,8 +98,8 @@ impl ServerReaders {
         self.unless_moved(has_moved, found)
     }
 
-    /// Runs `read`, which executes a single statement, on a separate connection; again if the connection
-    /// was lost, because the server may be starting again.
+    /// Runs `read`, which executes a single statement, on a separate connection. It runs again if the
+    /// connection was lost, because the server may be restarting.
     pub fn single<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
             return self.on_frozen(frozen, read);

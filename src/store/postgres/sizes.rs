@@ -10,8 +10,8 @@ use crate::store::read::ReadTx;
 use crate::store::sqlite::trees::{TreeSize, TreeTypes};
 use crate::store::statement::{Statement, sql};
 
-/// The bytes of all tables with their indexes and long values. What of them is free is known only to
-/// `VACUUM`, which makes room in them for later rows, but seldom makes them shorter.
+/// The bytes of all tables with their indexes and long values. Only `VACUUM` knows how many of them
+/// are free; it makes room for later rows, but seldom makes the tables shorter.
 pub(in crate::store) fn file_sizes(tx: &mut ReadTx<'_>) -> Result<FileSizes> {
     let (bytes, page) = if is_cluster(tx)? {
         let sizes = Statement::<SizesOnCluster, 0>::new([]);
@@ -24,7 +24,7 @@ pub(in crate::store) fn file_sizes(tx: &mut ReadTx<'_>) -> Result<FileSizes> {
 }
 
 /// All tables and indexes, the largest first. The number of rows is that of the last ANALYZE or VACUUM.
-/// In a cluster the indexes of a table are together, because those of its shard have other names.
+/// In a cluster the indexes of a table are added up, because the indexes of its shard have other names.
 pub(in crate::store) fn trees(tx: &mut ReadTx<'_>) -> Result<Vec<TreeSize>> {
     if is_cluster(tx)? {
         let trees = Statement::<TreesOnCluster, 0>::new([]);
@@ -39,7 +39,7 @@ fn is_cluster(tx: &mut ReadTx<'_>) -> Result<bool> {
     Ok(on_engine!(tx, |conn| is_cluster.get_result(conn))?)
 }
 
-/// The tables and views of schemas. `pg_class` has no index by schema, and may have those of many heaps.
+/// The tables and views of schemas. `pg_class` has no index by schema, and may contain the tables of many heaps.
 macro_rules! tables {
     () => {
         "pg_catalog.pg_namespace n JOIN pg_catalog.pg_depend p ON p.refclassid = 'pg_catalog.pg_namespace'::regclass \
@@ -66,7 +66,7 @@ sql! {
     IsCluster: Bool = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL";
     Sizes: (BigInt, BigInt) = sizes!("c.oid", "");
     /// The tables of a distributed schema only stand for others, which are on this node. The functions of
-    /// Citus would ask it over a connection of their own, and not in a transaction that has written.
+    /// Citus would ask this node over a connection of their own, and do not work in a transaction that has written.
     SizesOnCluster: (BigInt, BigInt) = sizes!(
         "coalesce(to_regclass(pg_catalog.shard_name(s.logicalrelid, s.shardid)), c.oid)",
         "LEFT JOIN pg_catalog.pg_dist_shard s ON s.logicalrelid = c.oid"

@@ -28,8 +28,7 @@ const UP: &str = include_str!("../../../migrations/postgres/2026-11-26-000001_he
 const VIEWS: &str = "-- Views ---";
 
 /// Everything in the current schema, as the server describes it: the columns and constraints of
-/// tables, the texts of views and indexes, and whatever runs code. What another role owns differs from
-/// everything.
+/// tables, the texts of views and indexes, and whatever runs code. A part that another role owns never counts as equal.
 const PARTS: &str = "
 WITH here AS (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname = current_schema()),
      members AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d JOIN here h ON h.oid = d.refobjid
@@ -73,8 +72,8 @@ sql! {
     Store = "UPDATE format SET fingerprint = ?, stamp = ?";
     /// The recorded stamp, and what it is now: the number of the schema, how many rows of the catalog describe the
     /// tables and views of these names, and the functions and operators of the schema, and the sum of the
-    /// transactions that wrote them. Any change adds to one of them, or takes from it.
-    /// The column itself may be missing, which the comparison then reports.
+    /// transactions that wrote them. Any change makes one of them larger or smaller. The column itself may be
+    /// missing, which the comparison then reports.
     Stamp: (Nullable<Text>, Text) = "WITH here AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema()),
         ours AS (
             SELECT c.oid, c.xmin FROM here JOIN pg_class c ON c.relnamespace = here.oid
@@ -106,8 +105,7 @@ fn parts(conn: &mut Conn) -> Result<Schema> {
     Ok(rows.into_iter().map(|row| (key(&row), row)).collect())
 }
 
-/// The parts of the current schema that are not the heap's: everything else that could run, but not other
-/// tables and views.
+/// Whether a part that is not the heap's could run when the heap is used. Other tables and views could not.
 fn is_harmful(row: &SchemaRow, tables: &[&str]) -> bool {
     match row.kind.as_str() {
         "table" | "view" => false,
@@ -163,7 +161,7 @@ fn store(conn: &mut Conn, fingerprint: &str, stamp: &str) -> Result<()> {
     Ok(())
 }
 
-/// The recorded stamp, and that of now.
+/// The recorded stamp, and the current one.
 fn stamps(conn: &mut Conn) -> Result<(Option<String>, String)> {
     let ours = format!("{{{}}}", names(&["TABLE", "VIEW"]).join(","));
     let tx = &mut ReadTx::new(conn);
@@ -216,7 +214,7 @@ fn compare(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) -> R
         let faults = foreign(&own.map(|(key, row)| (key.clone(), row.clone())).collect());
         return Ok(Compared { faults, fingerprint });
     }
-    // Another version of the server describes the same schema in other words, so compare with a new one.
+    // Another version of the server describes the same schema in other words, so compare with a newly created one.
     let Some(expected) = expected(conn) else {
         let faults = vec![Fault::on_server(None, None)];
         return Ok(Compared { faults, fingerprint });
@@ -292,9 +290,9 @@ fn create_and_roll_back(conn: &mut Conn) -> Option<Schema> {
 }
 
 /// Refuses a schema in which a part of the heap is missing or altered, or to which something was added
-/// that would run, unless the catalog says that nothing has changed since the last time. For writing, records
-/// what the server says of one that is as it should be, so that the next ones need not compare again; a process that
-/// only reads remembers it.
+/// that would run, unless the catalog says that nothing has changed since the last time. For writing, records what
+/// the server says of a schema that is as it should be, so that later processes need not compare again; a process
+/// that only reads just remembers it.
 pub(super) fn verify_schema(conn: &mut Conn, location: &ServerLocation, access: Access) -> Result<()> {
     let (recorded, stamp) = stamps(conn)?;
     if recorded.as_ref() == Some(&stamp) || (access == Access::Read && is_sound(&stamp)) {
@@ -329,21 +327,21 @@ pub(super) fn restore_parts(conn: &mut Conn, location: &ServerLocation) -> Resul
         return Err(Fault::error(&faults, location.named()));
     }
     let (_, views) = UP.split_once(VIEWS).unwrap_or_default();
-    // Together, so that the order does not matter. Views of others that read them are in the way.
+    // Together, so that the order does not matter. It fails if somebody else's views read them.
     let drop_views = format!("DROP VIEW IF EXISTS {}", names(&["VIEW"]).join(", "));
     let indexes = faults.iter().filter_map(|fault| {
         let index = fault.expected().filter(|part| part.kind == "index")?;
         Some([format!("DROP INDEX IF EXISTS \"{}\"", index.name), index.sql.clone()])
     });
     let indexes: Vec<_> = indexes.flatten().collect();
-    // The rest of the line that marks the views is a comment. Where another one is split, both parts are comments.
+    // The rest of the line that marks the views is a comment. Where a comment is split, both parts are still comments.
     let views = format!("--{views}");
     let views = views.split(";\n").filter(|part| !is_comment(part));
     let statements = std::iter::once(&*drop_views)
         .chain(indexes.iter().map(String::as_str))
         .chain(views);
     conn.transaction(|conn| {
-        // Citus takes only one at a time.
+        // Citus takes only one statement at a time.
         for statement in statements {
             conn.batch_execute(statement)
                 .map_err(|error| Error::database("the views cannot be created again", error))?;

@@ -95,7 +95,7 @@ pub struct Bucket {
 }
 
 text_enum! {
-    /// Whose the bytes of the capacity are.
+    /// To whom bytes of the capacity belong.
     ClaimName {
         /// Of stored objects.
         Objects = "objects",
@@ -115,7 +115,7 @@ text_enum! {
 #[diesel(table_name = claims)]
 #[non_exhaustive]
 pub struct Claim {
-    /// Whose they are.
+    /// To whom they belong.
     #[diesel(column_name = bucket)]
     pub claim: ClaimName,
     /// Bytes of capacity.

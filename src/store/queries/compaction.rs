@@ -43,8 +43,9 @@ pub fn whole_room(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) -> 
     Ok(room)
 }
 
-/// The objects that have pieces in an arena, or `None` if something else has one, as an upload. All pieces
-/// of an object are read if there are several, and it has at most `most` bytes. O(entries in the arena).
+/// The objects that have pieces in an arena, or `None` if something else has pieces there, such as an
+/// upload. All pieces of an object are read if there are several, and it has at most `most` bytes.
+/// O(entries in the arena).
 pub fn occupants(tx: &mut ReadTx<'_>, arena: ArenaId, most: i64) -> Result<Option<Vec<Occupant>>> {
     type Row = (StoredObjectId, Option<ObjectId>, Option<i64>, i64, BlockId, i64, i64);
     let statement = Statement::<InArena, 1>::new([arena.0.into()]);

@@ -13,7 +13,7 @@ use crate::store::read::{Age, ReadTx};
 use crate::store::statement::{Returning, Sql, Statement, sql};
 use crate::value::{Kind, ObjectId};
 
-/// All bytes of the object with this id, unless it has expired, or more than `most` follow the first piece.
+/// All bytes of the object with this id, unless it has expired, or more than `most` bytes follow the first piece.
 ///
 /// Most objects have one piece, and this is the most frequent operation, so one dedicated
 /// statement does it. The same statement finds missing pieces, because two statements outside a
@@ -70,7 +70,7 @@ fn in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -
     Ok(content.map(|content| Found { content, is_refreshed }))
 }
 
-/// The content in these rows, as far as they are pieces in a row.
+/// The content in these rows, as far as their pieces follow each other.
 pub(in crate::store) fn assembled(
     mut rows: impl Iterator<Item = QueryResult<ContentRow>>,
     age: Age,
@@ -126,10 +126,10 @@ pub enum StoredContent {
 pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 /// The content of an object that never expires, has no hold that a read refreshes, and has one piece. The index
-/// alone tells the former two: `endless / 2` is 0 for 1, and 0.5 for 1.0.
+/// alone tells the first two: `endless / 2` is 0 for 1, and 0.5 for 1.0.
 ///
-/// For the first space, which most files have only, the key is a constant in the statement; binding
-/// it would take a twentieth of a get.
+/// For the first space, which is the only one in most files, the key is a constant in the
+/// statement; binding it would take a twentieth of a get.
 struct ReadWhole<const FROM_FIRST: bool>;
 
 macro_rules! read_whole {
@@ -158,9 +158,9 @@ where
 }
 
 sql! {
-    // The first entry has the key of the object, which the index provides. The others follow, in their
-    // order, which is that of the search, and reading stops after the last one. ORDER BY would sort: SQLite does
-    // not know that there is one object.
+    // The first entry has the key of the object, which the index provides. The others follow in order, which is
+    // also the order of the search, and reading stops after the last one. ORDER BY would sort: SQLite does not
+    // know that there is only one object.
     ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>, Bool) = "SELECT \
         iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
         o.size - l.start - l.allocated_mem, l.data, o.held_refresh IS NOT NULL \

@@ -1,4 +1,4 @@
-//! Figures for explanations that no counter has.
+//! Figures that explanations need, and for which there is no counter.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -31,12 +31,12 @@ pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally
     tally::<NearlyEmptyArenas>(tx, space)
 }
 
-/// What holds bytes to no end.
+/// What holds bytes but serves no purpose.
 #[derive(Debug, Clone, Copy)]
 pub struct Leftovers {
-    /// Those whose time is over, and the bytes they hold.
+    /// Reservations whose time is over, and the bytes they hold.
     pub lapsed: Tally,
-    /// Large objects that began to be stored long ago, and the bytes that are.
+    /// Large objects that began to be stored long ago, and the bytes stored so far.
     pub old: Tally,
     /// What was given up or freed, and the bytes that are still in blocks.
     pub waiting: Tally,
@@ -51,8 +51,8 @@ impl Leftovers {
     }
 }
 
-/// What holds bytes at `now` to no end. Objects that began to be stored before `old` are old.
-/// O(log n + open and expired ones).
+/// What holds bytes at `now` but serves no purpose. Objects that began to be stored before `old`
+/// are old. O(log n + open and expired ones).
 pub fn leftovers(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, old: Timestamp) -> Result<Leftovers> {
     let of = [space.0.into(), now.as_micros().into()];
     let lapsed = Statement::<Lapsed, 2>::new(of);

@@ -42,8 +42,8 @@ pub fn reservations(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<
         .load(tx.conn()?)?)
 }
 
-/// The first objects of a space, with their names and pieces in the same order. Of each there are at most as
-/// many as asked for, so the last ones may not be all of their object.
+/// The first objects of a space, with their names and pieces in the same order. There are at most as many of
+/// each as asked for, so the last object may have more names and pieces.
 pub struct First {
     pub objects: Vec<StoredObject>,
     pub names: Vec<(StoredObjectId, String)>,

@@ -21,11 +21,11 @@ pub struct EntryInfo {
     /// Key of the entry.
     pub id: LedgerId,
     /// The object's id; `None` if the entry belongs to a large object that is being stored, or that was
-    /// freed and is given back, or to one that has expired.
+    /// freed and is being given back, or to one that has expired.
     pub object_id: Option<ObjectId>,
-    /// Key of the reservation that it belongs to, if it is no object's.
+    /// Key of the reservation that it belongs to, if it does not belong to an object.
     pub reservation_id: Option<ReservationId>,
-    /// Key of the object
+    /// Key of the object.
     pub stored_object_id: StoredObjectId,
     /// Position of the piece in the object, from 0.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
@@ -66,9 +66,9 @@ pub struct Piece {
     #[diesel(embed)]
     pub entry: Ledger,
     /// The object's id; `None` if it belongs to a large object that is being stored, or that was freed
-    /// and is given back, or to one that has expired.
+    /// and is being given back, or to one that has expired.
     pub object_id: Option<ObjectId>,
-    /// Key of the reservation that it belongs to, if it is no object's.
+    /// Key of the reservation that it belongs to, if it does not belong to an object.
     pub reservation_id: Option<ReservationId>,
     /// The bytes.
     pub data: Vec<u8>,
@@ -153,7 +153,8 @@ pub fn each_piece(
     Ok(())
 }
 
-/// The same, but fails with `unreadable` if a page of the object is damaged, whose own error does not say whose it is.
+/// The same, but fails with `unreadable` if a page of the object is damaged, because the error about the page does not
+/// say which object it belongs to.
 pub fn each_piece_or<E: From<Error>>(
     tx: &mut ReadTx<'_>,
     object: StoredObjectId,
@@ -167,8 +168,8 @@ pub fn each_piece_or<E: From<Error>>(
     }
 }
 
-/// The pieces of an object from one on, put together, and their number: one piece or, on a server, about
-/// [`RUN`] bytes, if each has the length `piece`.
+/// The pieces of an object from piece `from` on, put together, and their number: one piece or, on a
+/// server, about [`RUN`] bytes if each has the length `piece`.
 pub fn run(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, piece: usize) -> Result<Option<(Vec<u8>, i64)>> {
     #[cfg(feature = "postgres")]
     if tx.is_on_server() {
@@ -207,7 +208,7 @@ sql! {
         WHERE l.id >= ? AND l.id < ? AND l.stored_object_id = ? ORDER BY l.id";
 }
 
-/// The contents of those of these objects that are in one piece, in any order. O(objects · log n).
+/// The contents of the objects, among these, that are in one piece, in any order. O(objects · log n).
 pub fn in_one_piece(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Vec<(StoredObjectId, Vec<u8>)>> {
     let first = objects.iter().map(|&object| LedgerId::of(object, 0));
     Ok(ledger::table

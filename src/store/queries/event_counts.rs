@@ -19,8 +19,8 @@ sql! {
         FROM events WHERE id > ? AND id <= ? GROUP BY kind";
 }
 
-/// How many events of each kind happened after one, and their bytes. A refusal counts as often as it did.
-/// O(rows after it).
+/// How many events of each kind happened after an event, and their bytes. A refusal counts as often as it
+/// happened. O(rows after it).
 pub fn after(tx: &mut ReadTx<'_>, space: MemRamId, after: Option<EventId>) -> Result<Vec<(EventKind, i64, i64)>> {
     let stripe = Stripe::of(space);
     let after = after.map_or(stripe.before(), |id| id.0);
@@ -33,7 +33,7 @@ pub fn after(tx: &mut ReadTx<'_>, space: MemRamId, after: Option<EventId>) -> Re
     Ok(counts.collect())
 }
 
-/// The newest refusals that may happen again without being another event, and how often they did.
+/// The newest refusals, which may happen again without becoming a new event, and how often they happened.
 pub fn refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<(EventId, u64)>> {
     let newest = newest_rows(tx, space)?.into_iter();
     let refusals = newest.take_while(|event| event.kind == EventKind::Refusal);

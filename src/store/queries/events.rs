@@ -57,7 +57,7 @@ pub struct Page {
     pub next: Option<EventId>,
 }
 
-/// Adds the conditions that all events of a row meet or none.
+/// Adds the conditions that either all events of a row meet, or none.
 macro_rules! of_rows {
     ($query:ident, $table:ident, $filter:ident) => {
         if let Some(since) = $filter.since {
@@ -190,7 +190,7 @@ pub fn objects_between(
     Ok(objects.distinct().limit(limit).load(tx.conn()?)?)
 }
 
-/// The newest events of a space as long as they are refusals, oldest first.
+/// The newest events of a space, as far back as all are refusals, oldest first.
 pub fn newest_refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<KnownRefusal>> {
     let newest = newest_rows(tx, space)?.into_iter();
     let refusals = newest.take_while(|event| event.kind == EventKind::Refusal);
@@ -332,7 +332,7 @@ pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until:
     last_mark!(tx, space, events::id.ge(opening), events::at.le(until))
 }
 
-/// The last repair of a space as a whole, up to an event. Layouts before it cannot be told. O(events).
+/// The last repair of a space as a whole, up to an event. Layouts before it cannot be known. O(events).
 pub fn last_repair(tx: &mut ReadTx<'_>, space: MemRamId, until: EventId) -> Result<Option<Mark>> {
     let is_repair = events::kind.eq(EventKind::Repair);
     last_mark!(tx, space, events::id.le(until), is_repair, events::object.is_null())

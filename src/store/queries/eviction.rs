@@ -15,7 +15,7 @@ use crate::store::statement::{Statement, sql};
 #[derive(Debug, Clone, Copy)]
 pub struct Evictable {
     pub space: MemRamId,
-    /// The time of the unit of work. What was stored at this very time may be its own.
+    /// The time of the unit of work. What was stored at this very time may be the unit's own.
     pub now: Timestamp,
     /// Objects that were stored later are too young.
     pub latest: Timestamp,
@@ -31,7 +31,7 @@ impl Evictable {
     }
 }
 
-/// The condition: not pinned, old enough, and not expired, because that is given back otherwise.
+/// The condition: not pinned, old enough, and not expired, because what has expired is given back in another way.
 macro_rules! may_go {
     ($which:expr) => {{
         let Evictable { space, now, latest } = $which;
@@ -69,7 +69,7 @@ pub fn stored_after(tx: &mut ReadTx<'_>, space: MemRamId, after: i64, limit: i64
         .load(tx.conn()?)?)
 }
 
-/// The largest size below `below` that one of at least `LARGE` bytes has. O(log n + those that may not go).
+/// The largest size below `below` of an object that has at least `LARGE` bytes. O(log n + those that may not go).
 pub fn next_size(tx: &mut ReadTx<'_>, which: Evictable, below: i64) -> Result<Option<i64>> {
     let query = may_go!(which)
         .filter(is_large())

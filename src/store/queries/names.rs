@@ -86,7 +86,7 @@ pub fn last_end(tx: &mut ReadTx<'_>, object: StoredObjectId, leaving: Option<&st
     Ok(ends.into_iter().map(Ends).max())
 }
 
-/// Names of a space that have expired, with their objects, those that did so first come first.
+/// Names of a space that have expired, with their objects, in the order in which they expired.
 /// O(log n + limit).
 pub fn over(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, limit: i64) -> Result<Vec<(String, StoredObject)>> {
     Ok(names::table
@@ -129,7 +129,7 @@ pub struct NameInfo {
 #[derive(Debug, Clone)]
 pub struct NameRange {
     from: String,
-    /// What the next names begin with, or more.
+    /// The upper end: the names that begin with the text sort before it.
     until: String,
 }
 
@@ -300,7 +300,7 @@ impl Bound {
 
 /// What a name is bound to, even if it has expired and is not given back yet. O(log n).
 pub fn bound(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<Bound>> {
-    // A server cannot even be asked for it.
+    // A text with a NUL cannot be sent to a server.
     if tx.is_on_server() && name.contains('\0') {
         return Ok(None);
     }

@@ -90,7 +90,7 @@ sql! {
         FROM stored_objects WHERE object_id = ? AND memram_id = ?";
 }
 
-/// Those of these objects that are stored, even if they have expired. O(ids · log n).
+/// Of these objects, the ones that are stored, even if they have expired. O(ids · log n).
 pub fn find_all(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -161,7 +161,7 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
 }
 
 /// The next objects of a space after one of its ids, in the order of allocation, as rows of the view
-/// `objects`: those of which a hold has each of these tags, with this value or any.
+/// `objects`: those that have, for each of these tags, a hold with that tag (this value, or any).
 pub fn tagged_page(
     tx: &mut ReadTx<'_>,
     tags: &[(String, Option<String>)],
@@ -211,7 +211,7 @@ pub fn info(tx: &mut ReadTx<'_>, id: StoredObjectId) -> Result<Option<ObjectInfo
         .optional()?)
 }
 
-/// Objects of a space that have expired, those that did so first come first. O(log n + limit).
+/// Objects of a space that have expired, in the order in which they expired. O(log n + limit).
 pub fn over(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, limit: i64) -> Result<Vec<StoredObject>> {
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
@@ -224,7 +224,7 @@ pub fn over(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, limit: i64) ->
         .load(tx.conn()?)?)
 }
 
-/// When the newest object of a space was stored, apart from those of this time.
+/// When the newest object of a space was stored, apart from those stored at this time.
 pub fn newest_before(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp) -> Result<Option<Timestamp>> {
     let stripe = Stripe::of(space);
     Ok(stored_objects::table

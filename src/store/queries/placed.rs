@@ -84,7 +84,7 @@ pub fn placed(
     }))
 }
 
-/// The rest of a case: when the last name of an object ends that is another one than `?`, if there is one.
+/// The rest of a CASE: when the last of an object's names other than `?` ends, if there is one.
 macro_rules! last_name {
     ($differs:literal) => {
         concat!(
@@ -101,11 +101,11 @@ macro_rules! last_name {
 }
 
 sql! {
-    // The first entry has the key of the object, and the others follow, in their order, which is that of the
-    // search; reading stops after the last one. (ORDER BY would sort: SQLite does not know that there is
-    // one object.) Names are looked up once, and when they end only if there are any; one that never ends is
-    // as if it did at the latest possible time. A server would send what follows, so there the keys end
-    // where the object does, and those of a large one are not read.
+    // The first entry has the key of the object, and the others follow in order, which is also the order of
+    // the search; reading stops after the last one. (ORDER BY would sort: SQLite does not know that there is
+    // only one object.) Names are looked up once, and when they end only if there are any; one that never
+    // ends counts as ending at the latest possible time. A server would send everything that follows, so
+    // there the keys end where the object does, and the entries of a large object are not read.
     ReadPlaced: (BigInt, Text, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<EntryTypes>) =
         concat!("SELECT o.id, o.kind, o.size, CASE WHEN (l.stored_object_id IS NOT o.id OR l.seq = 0) AND ",
         last_name!("IS NOT"), " o.expires_at, \

@@ -17,7 +17,7 @@ use crate::value::ObjectId;
 
 /// The quota of an owner. O(log n).
 pub fn of_owner(tx: &mut ReadTx<'_>, space: MemRamId, owner: &Owner) -> Result<Option<Quota>> {
-    // A server cannot even be asked for it.
+    // A text with a NUL cannot be sent to a server.
     if tx.is_on_server() && (owner.key.contains('\0') || owner.value.contains('\0')) {
         return Ok(None);
     }
@@ -48,7 +48,7 @@ pub fn paying(tx: &mut ReadTx<'_>, object: StoredObjectId, owner: &Owner) -> Res
     Ok((size, holds.collect()))
 }
 
-/// The same without the size, and for each hold whether it is over.
+/// The same without the size, and for each hold whether it has expired.
 pub fn holds(tx: &mut ReadTx<'_>, object: StoredObjectId, owner: &Owner) -> Result<Vec<(String, bool)>> {
     let now = tx.now();
     let is_name = names::name.eq(tags::name).and(names::memram_id.eq(tags::memram_id));
@@ -76,8 +76,8 @@ pub fn used(tx: &mut ReadTx<'_>, space: MemRamId, owner: &Owner) -> Result<[i64;
     Ok([objects, bytes])
 }
 
-/// What owners with a quota have, apart from what has expired, and how much of it others of the same key have,
-/// too: objects and their bytes, shared objects and their bytes. O(tags of the keys).
+/// What owners with a quota have, apart from what has expired, and how much of it others with the same key
+/// also have: objects and their bytes, shared objects and their bytes. O(tags of the keys).
 pub fn living(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<BTreeMap<Owner, [u64; 4]>> {
     let now = tx.now().as_micros();
     let values = [space.0.into(), now.into(), space.0.into()];
@@ -95,8 +95,7 @@ pub fn living(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<BTreeMap<Owner, [u
     Ok(owners.collect())
 }
 
-/// Some holds of an owner that are over: a name, or the anonymous one of an object.
-/// O(holds of the owner).
+/// Some holds of an owner that have expired: a name, or the anonymous one of an object. O(holds of the owner).
 pub fn over(
     tx: &mut ReadTx<'_>,
     space: MemRamId,

@@ -1,4 +1,4 @@
-//! The order of eviction, in spaces that go by use.
+//! The order of eviction, in spaces that evict by use.
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -81,7 +81,7 @@ pub fn last_position(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<i64> {
     Ok(last)
 }
 
-/// What a queue has after a position, as far as it may go. O(log n + limit + those that may not go).
+/// The objects in a queue that may go and come after a position. O(log n + limit + those that may not go).
 pub fn page(tx: &mut ReadTx<'_>, which: Evictable, queue: RankQueue, after: i64, limit: i64) -> Result<Vec<Ranked>> {
     let Evictable { space, now, latest } = which;
     let rows: Vec<Row> = recency::table
@@ -100,7 +100,7 @@ pub fn page(tx: &mut ReadTx<'_>, which: Evictable, queue: RankQueue, after: i64,
     Ok(rows.into_iter().map(ranked).collect())
 }
 
-/// What a queue has after a position, with the objects, whether they may go or not. O(log n + limit).
+/// The places in a queue after a position, with their objects, whether they may go or not. O(log n + limit).
 pub fn after(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -120,7 +120,7 @@ pub fn after(
     Ok(rows.into_iter().map(|(row, object)| (ranked(row), object)).collect())
 }
 
-/// What may go and has no place, the oldest first. O(n).
+/// The objects that may go and have no place, the oldest first. O(n).
 pub fn unranked(tx: &mut ReadTx<'_>, which: Evictable, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
     let Evictable { space, now, latest } = which;
     let place = recency::table.filter(recency::stored_object_id.eq(stored_objects::id));
@@ -149,7 +149,7 @@ pub fn object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<Stor
     Ok(found)
 }
 
-/// The place among what is gone of the object that had this id. O(log n).
+/// The place, among the objects that are gone, of the one that had this id. O(log n).
 pub fn gone(tx: &mut ReadTx<'_>, space: MemRamId, id: &ObjectId) -> Result<Option<Ranked>> {
     let digits = id.digits();
     let query = recency::table
@@ -161,7 +161,7 @@ pub fn gone(tx: &mut ReadTx<'_>, space: MemRamId, id: &ObjectId) -> Result<Optio
     Ok(row.map(ranked))
 }
 
-/// What is gone for longest. O(log n + limit).
+/// The objects that have been gone for longest. O(log n + limit).
 pub fn longest_gone(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Ranked>> {
     let rows: Vec<Row> = recency::table
         .filter(recency::memram_id.eq(space))
@@ -173,7 +173,7 @@ pub fn longest_gone(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<
     Ok(rows.into_iter().map(ranked).collect())
 }
 
-/// Bytes in the main queue of what has expired. O(log n + what has expired).
+/// Bytes of the objects in the main queue that have expired. O(log n + what has expired).
 pub fn expired_in_main(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<u64> {
     let now = tx.now();
     let sizes: Vec<i64> = recency::table

@@ -51,7 +51,7 @@ pub fn gone(tx: &mut ReadTx<'_>, id: MemRamId) -> Error {
     }
 }
 
-/// Fails if a space is dropped. For what was looked up in vain, because nobody else notices.
+/// Fails if a space is dropped. Called when something was not found, because nothing else would notice it then.
 ///
 /// # Errors
 /// [`SpaceError`].
@@ -96,7 +96,7 @@ pub fn kinds(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<KindTotals>> {
         .filter(kinds::memram_id.eq(id))
         .select(KindTotals::as_select())
         .load(tx.conn()?)?;
-    // As SQLite returns them, which has an index for that.
+    // In the order in which SQLite returns them, which has an index for that.
     kinds.sort_by_key(|totals| (totals.kind != Kind::Bytes, totals.kind.as_str()));
     Ok(kinds)
 }

@@ -52,7 +52,8 @@ pub fn nearly_empty(tx: &mut ReadTx<'_>, space: MemRamId, percent: i64) -> Resul
         .load(tx.conn()?)?)
 }
 
-/// The objects that have bytes in an arena, those with the most first, without those that have expired. O(entries in the arena).
+/// The objects that have bytes in an arena, those with the most first, without those that have expired. O(entries in
+/// the arena).
 pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Occupant>> {
     type Row = (i64, i64, ObjectId, ShownList, Kind, i64, bool, i64, i64);
     let now = tx.now().as_micros().into();

@@ -65,7 +65,7 @@ fn by_hold(found: Vec<(StoredObjectId, Shown, Shown, Shown)>) -> TagsByHold {
     by_hold
 }
 
-/// A tag, and how often it is there.
+/// A tag, and how many holds have it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
 #[non_exhaustive]
 pub struct TagValue {
@@ -117,7 +117,7 @@ pub fn usage(tx: &mut ReadTx<'_>, space: MemRamId, key: &str) -> Result<Vec<(Opt
         .collect())
 }
 
-/// The objects of a space that nothing but holds with this tag holds.
+/// The objects of a space that are held only by holds with this tag.
 pub fn only_by(tx: &mut ReadTx<'_>, space: MemRamId, key: &str, value: &str) -> Result<Vec<ObjectId>> {
     let now = tx.now().as_micros();
     let values = [
@@ -133,8 +133,8 @@ pub fn only_by(tx: &mut ReadTx<'_>, space: MemRamId, key: &str, value: &str) -> 
     Ok(found)
 }
 
-/// The objects with a key at a time, and their least and greatest value. Not of the view `tagged`, which goes by the
-/// time of the engine: what expires in between would be missing here, but not in other figures of the same read.
+/// The objects with a key at a time, and their least and greatest value. Not from the view `tagged`, which goes by
+/// the time of the engine: what expires in between would be missing here, but not in other figures of the same read.
 macro_rules! valued {
     () => {
         "(SELECT min(t.value) AS least, max(t.value) AS most, min(o.size) AS size FROM tags t \

@@ -60,8 +60,8 @@ pub fn each_piece_between(
 }
 
 sql! {
-    // The entries of an object have the keys from its own up to that of the next one. Some of others may be
-    // between them, that belong to an upload, or to what is left of a large object.
+    // The entries of an object have the keys from its own up to that of the next one. Between them may be
+    // other entries, which belong to an upload, or to what is left of a large object.
     ReadPiecesBetween: (BigInt, Binary) = "SELECT l.stored_object_id, l.data FROM ledger l WHERE l.id >= ? \
         AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > ?), 9223372036854775807) \
         AND EXISTS (SELECT 1 FROM stored_objects o WHERE o.id = l.stored_object_id) ORDER BY l.id";

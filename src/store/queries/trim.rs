@@ -27,9 +27,9 @@ pub struct Old {
 pub struct Due {
     /// Those before this time.
     pub before: Option<Timestamp>,
-    /// As many as have these bytes.
+    /// As many as together have this many bytes.
     pub bytes: i64,
-    /// And as many more as have these, but only up to [`STEP`] rows in total.
+    /// And as many more as have this many bytes, but only up to [`STEP`] rows in total.
     pub ahead: i64,
     /// At most this many rows.
     pub rows: usize,

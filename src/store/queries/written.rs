@@ -1,8 +1,8 @@
 //! Rows of a query that a person has written.
 //!
-//! The text becomes a subquery. So it can be nothing else than a query on any engine: no PRAGMA, no `ATTACH`
-//! and no second statement. What a query could still change by calling functions is up to the connection: a file
-//! is `query_only` and loads no extensions, and on a server the transaction is `READ ONLY`.
+//! The text becomes a subquery. So on any engine it can be nothing but a query: no PRAGMA, no `ATTACH` and no
+//! second statement. What a query could still change by calling functions is up to the connection: a file is
+//! `query_only` and loads no extensions, and on a server the transaction is `READ ONLY`.
 
 #[cfg(feature = "postgres")]
 mod server;
@@ -63,8 +63,8 @@ pub fn each_row(tx: &mut ReadTx<'_>, query: &SqlQuery<'_>, take: Take<'_>) -> Re
                 return Err(failed(error_alone(conn, &pieces, values).unwrap_or(refusal)));
             }
             if columns.is_empty() && explained.is_none() {
-                // A row without values, which there always is, has the names. The limit keeps the query from running
-                // again.
+                // The join always returns a row, without values, which has the names. The limit keeps the query from
+                // running again.
                 let before = "SELECT q.* FROM (SELECT 1) LEFT JOIN (SELECT * FROM (\n";
                 let one = Written::around(before, &pieces, "\n) LIMIT 0) q", values);
                 let row = one.get_result::<Named>(conn).map_err(failed)?;
@@ -110,7 +110,7 @@ fn without_words<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
     })
 }
 
-/// The error of SQLite about a query without what was written around it, which a message could name.
+/// The error of SQLite about the query alone. Otherwise a message could name what was written around it.
 fn error_alone(conn: &mut SqliteConnection, pieces: &[&str], values: &[SqlValue]) -> Option<Refusal> {
     let is_query = ["SELECT", "WITH", "VALUES"]
         .iter()

@@ -178,7 +178,7 @@ impl WriteTx<'_> {
 fn broken(conn: &mut Conn, rule: &Rule) -> QueryResult<Vec<Broken>> {
     match rule.found {
         FoundBy::View => {
-            // It stays prepared: to compile the view takes longer than to read a small heap.
+            // It stays prepared: compiling the view takes longer than reading a small heap.
             let query = violations::table.filter(violations::rule.eq(rule.name));
             let columns = (violations::id, violations::key, violations::expected, violations::found);
             let rows: Vec<(Option<i64>, _, _, _)> = query.select(columns).load(conn)?;

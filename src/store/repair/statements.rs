@@ -29,8 +29,8 @@ pub(super) fn statements_of(rule: &Rule) -> QueryResult<&'static Statements> {
     found.ok_or_else(|| Error::QueryBuilderError(format!("no statement repairs {}", rule.name).into()))
 }
 
-/// What the statements of a repair spell otherwise than SQLite, and than PostgreSQL. In all else they are
-/// SQL that both understand:
+/// What is spelled differently: in the statements of a repair, in SQLite, and in PostgreSQL. All the rest
+/// is SQL that both engines understand:
 /// * the type of a number that is passed as text is written, and so is that of NULL;
 /// * a sum that could be too large for an integer, with the numbers of a damaged row, is NUMERIC, and no
 ///   divisor is zero. SQLite has no such errors.

@@ -94,7 +94,7 @@ fn every_statement_of_a_repair_runs_on_a_server() {
     conn.batch_execute(&format!("{begin} {up}; {}", lifted::BEGIN)).unwrap();
     let enforce = lifted::lift(&mut conn, MemRamId::FIRST).unwrap();
     let mut conn = Conn::Postgres(conn);
-    // The column that this one corrects is one of files: on a server nothing finds it.
+    // The column that this rule corrects exists only in files: on a server nothing finds it.
     every_statement_runs(&mut conn, &["object_endless"]);
     for statement in enforce.iter().map(String::as_str).chain(["ROLLBACK"]) {
         conn.batch_execute(statement).unwrap();

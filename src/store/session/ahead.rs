@@ -6,12 +6,12 @@ use crate::models::StoredObject;
 use crate::store::ahead::{Line, PAGE, View, Waiting};
 use crate::store::queries::{eviction, recency};
 
-/// How often rows are read for one eviction before it is searched for otherwise.
+/// How often rows are read for one eviction before all rows are searched instead.
 const MOST_READS: usize = 4;
 
 impl WriteTx<'_> {
     /// Asks what is known of the objects that go next, and reads more of their rows if that is not enough. `None`
-    /// if they still are not, so that all rows have to be searched. O(1), mostly without a statement.
+    /// if it still is not, so that all rows have to be searched. O(1), mostly without a statement.
     pub fn ahead<R>(&mut self, mut ask: impl FnMut(&mut View<'_>) -> Result<R>) -> Result<Option<R>> {
         if !self.writer.known()?.ahead.may_help() {
             return Ok(None);

@@ -1,12 +1,11 @@
-//! What is over, and may be given back.
+//! What has expired, and may be given back.
 
 use super::WriteTx;
 use crate::error::Result;
 use crate::store::queries;
 
 impl WriteTx<'_> {
-    /// Whether a reservation has pieces to give back, or its time or that of a hold is over. O(1) until one
-    /// changes.
+    /// Whether a reservation has pieces to give back, or a reservation or a hold has expired. O(1) until one changes.
     pub fn has_due(&mut self) -> Result<bool> {
         let (space, at) = (self.space(), self.at());
         let is_due = |end| end <= at;
@@ -33,8 +32,8 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Whether what has expired by the clock may be given back: not if that is far ahead of the last write.
-    /// O(log n) for a unit.
+    /// Whether what has expired by the clock may be given back: not if the clock is far ahead of the last
+    /// write. O(log n) once per unit.
     pub fn trusts_clock(&mut self) -> Result<bool> {
         if let Some(trusts) = self.trusts_clock {
             return Ok(trusts);

@@ -20,7 +20,7 @@ pub(crate) struct Payment {
 }
 
 impl WriteTx<'_> {
-    /// Whether the space has quotas. O(1), without a statement: so who uses none pays nothing.
+    /// Whether the space has quotas. O(1), without a statement: so a space that has none pays nothing.
     pub fn has_quotas(&mut self) -> Result<bool> {
         self.writer.not_failed()?;
         // A change of their number is written at once.
@@ -89,7 +89,7 @@ impl WriteTx<'_> {
         }
     }
 
-    /// Its owner pays for an object from now on, or no longer, unless it does for another hold.
+    /// The owner of a tag pays for an object from now on, or no longer, unless it pays because of another hold anyway.
     fn pay(&mut self, tag: Tag<'_>, objects: i64) -> Result<()> {
         if !self.has_quotas()? {
             return Ok(());

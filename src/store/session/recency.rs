@@ -1,5 +1,5 @@
-//! The order of eviction, in a space that goes by use: what is stored joins it, what is removed leaves it, and
-//! what is used moves in it.
+//! The order of eviction, in a space that evicts by use: what is stored joins it, what is removed leaves it,
+//! and what is used moves in it.
 
 use super::WriteTx;
 use crate::books::change::Change;
@@ -18,7 +18,7 @@ const MOST_MARKS: u8 = 3;
 const GONE_PAGE: i64 = 64;
 
 impl WriteTx<'_> {
-    /// The policy of the space, if it goes by use. O(1), without a statement: so who has another one pays nothing.
+    /// The policy of the space, if it goes by use. O(1), without a statement: so a space with another one pays nothing.
     pub fn policy_by_use(&mut self) -> Result<Option<Policy>> {
         Ok(self.writer.known()?.memram.evict.filter(|policy| policy.is_by_use()))
     }
@@ -42,7 +42,7 @@ impl WriteTx<'_> {
             Change::ObjectRemoved { object, size, .. } | Change::ObjectVacated { object, size, .. } if *size > 0 => {
                 let before = match policy {
                     Policy::S3Fifo => self.rank(*object)?,
-                    // Nobody asks for the bytes of its only queue.
+                    // These policies have only one queue, and nobody asks for its bytes.
                     _ => Some(Rank::at(RankQueue::Main, 0, *size)),
                 };
                 Ok(Some(Change::Ranked {
@@ -83,7 +83,7 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// What it means that an object was used, as [`Policy::touch`] has it.
+    /// What the use of an object changes, as [`Policy::touch`] says.
     fn used(&mut self, policy: Policy, Ranked { object, rank }: Ranked, count: u8) -> Result<Option<Change<'static>>> {
         let mut after = rank;
         match policy {
@@ -99,8 +99,8 @@ impl WriteTx<'_> {
         Ok((after != rank).then_some(change))
     }
 
-    /// Whether S3-FIFO remembers the object with this id, which it then forgets. It is to be asked before room is
-    /// made for the object, which may be at the expense of what is remembered. O(log n).
+    /// Whether S3-FIFO remembers the object with this id, which it then forgets. Must be called before room is
+    /// made for the object, because that may remove what is remembered. O(log n).
     pub fn recall(&mut self, id: &ObjectId) -> Result<bool> {
         if let Some((_, is_remembered)) = self.recalled.take_if(|(recalled, _)| recalled == id) {
             return Ok(is_remembered);
@@ -116,7 +116,7 @@ impl WriteTx<'_> {
         Ok(gone.is_some())
     }
 
-    /// The place among what is gone of the object that had this id. O(log n).
+    /// The place, among the objects that are gone, of the one that had this id. O(log n).
     fn gone(&mut self, id: &ObjectId) -> Result<Option<Ranked>> {
         let space = self.space();
         let gathered = self.writer.gathered();
@@ -126,7 +126,7 @@ impl WriteTx<'_> {
         }
         let written = self.read_written(|tx| recency::gone(tx, space, id))?;
         let gathered = self.writer.gathered();
-        // Whatever has changed since, it was forgotten: its key never comes back.
+        // A gathered change of this place can only mean that it was forgotten: its key never comes back.
         Ok(written.filter(|gone| gathered.iter().all(|batch| batch.rank(gone.object).is_none())))
     }
 
@@ -183,7 +183,7 @@ impl WriteTx<'_> {
         Ok(rank.is_some_and(|rank| rank.queue == RankQueue::Trial))
     }
 
-    /// What is gone for longest, with at least this many bytes if there are.
+    /// The objects that have been gone for longest, with at least this many bytes in total if there are.
     fn longest_gone(&mut self, bytes: i64) -> Result<Vec<Ranked>> {
         let ahead = self.ahead(|view| {
             let (waiting, to) = view.after(Line::Ranked(RankQueue::Gone), i64::MIN);

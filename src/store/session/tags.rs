@@ -8,7 +8,7 @@ use crate::store::queries;
 use crate::store::queries::tags::Tags;
 
 impl WriteTx<'_> {
-    /// Whether any hold of the space has a tag. O(1), without a statement: so who uses none pays nothing.
+    /// Whether any hold of the space has a tag. O(1), without a statement: so a space that has none pays nothing.
     fn has_tags(&mut self) -> Result<bool> {
         let gathered = self.writer.gathered().map(|batch| batch.effects().space.tags);
         let written = signed(self.writer.known()?.memram.tags);

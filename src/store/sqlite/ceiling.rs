@@ -95,7 +95,7 @@ impl OnDisk {
         self.log.saturating_add(self.index).saturating_add(self.spooled)
     }
 
-    /// The error for what `needed` more bytes.
+    /// The error for a write that `needed` this many more bytes.
     pub fn full(self, needed: u64, reserve: u64, max_file: u64) -> Error {
         Error::FileFull {
             needed,
@@ -164,8 +164,8 @@ impl Ceiling {
 
     /// Bytes that the files may take together, if they take this `now`.
     ///
-    /// A half of the reserve is only for the log, so that every file that is larger than the rest was
-    /// made so by another program. Then what makes room has this half beyond what is there.
+    /// Half of the reserve is only for the log, so if a file is larger than the rest, another program
+    /// made it so. Then what makes room may use this half on top of the current size.
     pub fn limit(&self, now: OnDisk) -> u64 {
         let max_file = self.max_file.load(Ordering::Relaxed);
         match self.kept.load(Ordering::Relaxed) {
@@ -199,7 +199,7 @@ impl Ceiling {
         self.spooled.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// The opposite.
+    /// Counts bytes that are no longer set aside.
     pub fn unspool(&self, bytes: u64) {
         self.spooled.fetch_sub(bytes, Ordering::Relaxed);
     }

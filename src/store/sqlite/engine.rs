@@ -61,7 +61,7 @@ pub(in crate::store) struct SqliteEngine {
     grows: bool,
     /// The [`Self::version`] in which the length of the log is known, if it is.
     log_known: Option<i64>,
-    /// Set from when a call waits for readers of the log until it can be shortened.
+    /// Set when a call begins to wait for readers of the log, and cleared once the log can be shortened.
     log_is_held: Arc<AtomicBool>,
     /// Changes when another connection has committed.
     version: i64,
@@ -117,7 +117,7 @@ impl SqliteEngine {
     }
 
     /// Checks that the path still leads to this file. For commits without a sync this would take a
-    /// thirtieth of the time, so for them it may be outdated by a moment.
+    /// thirtieth of the time, so for them the check may be a moment old.
     fn same_file(&mut self) -> Result<()> {
         let synced = self.location.settings.durability == Durability::Full;
         if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
@@ -132,8 +132,8 @@ impl SqliteEngine {
         self.ceiling.keep_reserve(self.grows && !self.may_use_reserve);
     }
 
-    /// Makes the connection do so before a transaction begins. If it cannot, none begins, so that
-    /// nothing is acknowledged which is not synced.
+    /// Makes the connection sync commits, or not, as `syncs` says, before a transaction begins. If
+    /// that fails, none begins, so that nothing is acknowledged that is not synced.
     fn set_sync(&mut self) -> Result<()> {
         if self.location.settings.durability == Durability::Full && self.is_synced != self.syncs {
             self.execute(if self.syncs {

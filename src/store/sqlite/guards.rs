@@ -1,8 +1,9 @@
 //! Guards: triggers in the file that refuse what other tools write.
 //!
-//! Each names a collation that SQLite looks up before it runs a statement that would fire it, and only
-//! connections of this crate define it. They need not run them either, so these switch triggers off: a
-//! trigger is a program that SQLite would start for each row, and for an UPDATE it would read the row twice.
+//! Each trigger names a collation that SQLite looks up before it runs a statement that would fire the
+//! trigger, and only connections of this crate define it. These connections need not run the triggers
+//! either, so they switch them off: a trigger is a program that SQLite would start for each row, and for an
+//! UPDATE it would read the row twice.
 
 #![allow(unsafe_code, reason = "Diesel cannot switch triggers off")]
 
@@ -31,9 +32,9 @@ thread_local! {
 
 /// Runs `open`, whose connections run no triggers but temporary ones.
 ///
-/// SQLite calls a function for every connection that the process opens, which is the only way to one that
-/// Diesel opens; those of other threads and of the program around this crate it leaves alone. A program may
-/// remove the function from SQLite, and then triggers run: that takes longer, and changes nothing.
+/// SQLite calls a function for every connection that the process opens, which is the only way to reach one
+/// that Diesel opens. The function leaves those of other threads and of the program around this crate
+/// alone. A program may remove the function from SQLite, and then triggers run: that takes longer, and changes nothing.
 pub(super) fn without_triggers<R>(open: impl FnOnce() -> R) -> R {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
@@ -53,7 +54,7 @@ unsafe extern "C" fn opened(
     _: *mut *mut c_char,
     _: *const ffi::sqlite3_api_routines,
 ) -> c_int {
-    // A thread that ends has no such value any more.
+    // A thread that is ending no longer has this value.
     if WITHOUT_TRIGGERS.try_with(Cell::get).unwrap_or(false) {
         let off: c_int = 0;
         // SAFETY: SQLite passes a connection that is open and that no other thread has yet. This operation

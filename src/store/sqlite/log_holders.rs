@@ -34,8 +34,8 @@ impl FileLocation {
     }
 }
 
-/// The processes that read from the log now. Of those that have begun since `at_first`, during the
-/// last `waited`, only if there are no others.
+/// The processes that read from the log now. Those that have begun since `at_first`, during the
+/// last `waited`, are left out unless there are no others.
 pub(super) fn holders(location: &FileLocation, waited: Duration, at_first: Option<&[ReadLock]>) -> Vec<LogHolder> {
     let now = read_locks(location);
     let mut pids: Vec<_> = now.iter().map(|lock| lock.pid).collect();
@@ -86,15 +86,15 @@ pub(super) fn read_locks(location: &FileLocation) -> Vec<ReadLock> {
 fn parse(readings: &[String], is_file: impl Fn(&str) -> bool) -> Vec<ReadLock> {
     let lock = |line: &str| {
         let words: Vec<_> = line.split_whitespace().collect();
-        // A second word `->` marks one that waits for the lock before it.
-        // Who copies the log writes these bytes for a moment.
+        // A second word `->` marks a process that waits for the lock before it. A process that
+        // copies the log has write locks on these bytes for a moment.
         let [_, "POSIX", _, "READ", pid, file, first, last] = words.as_slice() else {
             return None;
         };
         let (first, last) = (first.parse().ok()?, last.parse().ok()?);
         let of_readers = first <= *READERS.end() && last >= *READERS.start();
         (of_readers && is_file(file)).then_some(ReadLock {
-            // That of a process in another namespace is 0 or negative.
+            // The id of a process in another namespace is 0 or negative.
             pid: pid.parse().ok().filter(|&pid| pid > 0)?,
             bytes: (first, last),
         })

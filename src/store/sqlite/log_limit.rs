@@ -44,8 +44,8 @@ pub(in crate::store) fn make_room(conn: &mut Conn, location: &FileLocation, dead
     })
 }
 
-/// The error of a call that has waited for the log until now. Those who read a moment ago as well
-/// are the ones that hold it.
+/// The error of a call that has waited for the log until now. The processes that hold it are those
+/// that were already reading at the first attempt.
 pub(in crate::store) fn held(location: &FileLocation, deadline: Deadline, at_first: Option<&[ReadLock]>) -> Error {
     Error::LogHeld(HeldLog {
         log: location.log_size(),

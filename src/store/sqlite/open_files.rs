@@ -73,7 +73,7 @@ pub(in crate::store) fn oldest_read(file: Option<&OpenFile>) -> Option<Duration>
 /// them.
 pub(in crate::store) fn end_old_snapshots(file: Option<&OpenFile>) {
     for open in file.map(of_all_managers).unwrap_or_default() {
-        // Dropping the last handle of one must not meet the lock.
+        // The last handle of a snapshot must not be dropped while the lock is held.
         let snapshots: Vec<_> = open.snapshots().iter().filter_map(Weak::upgrade).collect();
         snapshots.iter().for_each(|snapshot| snapshot.end_if_too_old());
     }
@@ -208,8 +208,8 @@ pub(in crate::store) fn log_is_next_to(file: &Metadata, path: &Path, named: &Pat
     }
 }
 
-/// The path of the heap that a file is or, if it may be, next to which SQLite keeps it; `None`
-/// if this process does not have that open.
+/// The path of the heap that a file is or, with `may_be_sidecar`, next to which SQLite keeps it;
+/// `None` if this process does not have that heap open.
 pub(in crate::store) fn find(file: &Metadata, may_be_sidecar: bool) -> Option<PathBuf> {
     let id = FileId::from(file)?;
     let open: Vec<_> = open().iter().filter_map(Weak::upgrade).collect();

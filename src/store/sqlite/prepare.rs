@@ -86,8 +86,8 @@ impl FileLocation {
         Ok(())
     }
 
-    /// For a heap that another tool has taken out of WAL mode, or copied without it, in which readers
-    /// would wait for the writer.
+    /// For a heap that another tool has taken out of WAL mode, or copied without it: readers of
+    /// such a heap would wait for the writer.
     fn restore_wal_mode(&self, conn: &mut Conn) -> Result<()> {
         let set = conn.batch_execute("PRAGMA journal_mode = WAL");
         set.map_err(|error| self.deadline().stamp(self.explain(error)))

@@ -36,7 +36,7 @@ impl FileReaders {
         }
     }
 
-    /// FileReaders that all see the last commit before this call and nothing after.
+    /// Readers that all see the last commit before this call and nothing after.
     pub fn freeze(&self) -> Result<Self> {
         let mut reader = self.idle_or_new()?;
         let (age, reading) = self.begin();
@@ -70,7 +70,8 @@ impl FileReaders {
                 // The read has ended it.
                 Err(_) if age.is_over() => Done::broken(done.result),
                 Err(error) => match location.explain(error) {
-                    // Repeated from a page that the read has met: it has failed with it, or gone on without that page.
+                    // The error of a damaged page that the read has already met: the read has failed with it, or gone
+                    // on without that page.
                     Error::Damaged { .. } => Done::broken(done.result),
                     // Return the first error.
                     error => Done::broken(done.result.and(Err(error))),

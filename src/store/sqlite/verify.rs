@@ -65,7 +65,7 @@ pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
         }
         found.remove(key);
     }
-    // The rest is not part of the heap; on its tables it would run with every write.
+    // What remains is not part of the heap. If it is on the heap's tables, it would run with every write.
     let ours = |name: &str| all.values().any(|row| row.table.eq_ignore_ascii_case(name));
     let foreign = found
         .into_values()

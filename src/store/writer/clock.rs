@@ -12,10 +12,10 @@ use crate::error::Result;
 use crate::models::Timestamp;
 use crate::store::queries;
 
-/// A clock that is further ahead of the last write is suspected.
+/// A clock that is further ahead of the last write than this is suspected.
 const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
-/// For so long, because the writes of a suspected clock say nothing about it. Then it is taken for right: a
-/// program whose heap was idle for days goes on by itself.
+/// It stays suspected for this long, because writes made with a suspected clock say nothing about it. Then
+/// it is taken for right, so that a program whose heap was idle for days continues by itself.
 const SUSPECTED: Duration = Duration::from_secs(60 * 60);
 
 /// What is known of the clock.
@@ -42,7 +42,7 @@ impl Clock {
 }
 
 impl Writer {
-    /// Whether what is over by the clock may be removed. O(log n).
+    /// Whether what has expired by the clock may be removed. O(log n).
     pub fn trusts_clock(&mut self, now: Timestamp) -> Result<bool> {
         let appended = self.known()?.appended;
         self.trusts_clock_after(now, appended)
@@ -61,7 +61,7 @@ impl Writer {
             false => queries::objects::newest_before(tx, space, now),
         };
         let last = self.check(last)?.unwrap_or(created_at);
-        // Once it was suspected for long enough, its own writes speak for it.
+        // Once the clock was suspected for long enough, writes made with it count in its favour.
         let is_ahead = now > last + AHEAD && !self.clock.has_counted(last, now);
         self.clock.suspected_at = is_ahead.then_some(now);
         Ok(!is_ahead)

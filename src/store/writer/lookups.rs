@@ -1,4 +1,4 @@
-//! What the writer has read before it is asked for it.
+//! What the writer has read before anybody asks for it.
 
 use std::collections::HashMap;
 
@@ -58,7 +58,7 @@ impl Writer {
         Ok((&self.geometry, &known.room))
     }
 
-    /// Reads the row of the space again, after a statement has changed what no effect tells.
+    /// Reads the row of the space again, after a statement has changed it in a way that no effect describes.
     pub(super) fn read_space(&mut self) -> Result<()> {
         let memram = queries::spaces::get(&mut self.engine.read(), self.space);
         let memram = self.check(memram)?;
@@ -76,7 +76,7 @@ impl Writer {
     }
 
     /// Rolls back. If a lazy transaction failed only because objects that it stored are there already,
-    /// everything that was known is still right, and it can be done again knowing these.
+    /// everything that was known is still right, and the transaction can run again, now knowing these objects.
     pub(super) fn abandon_for_objects_present(&mut self) {
         let present = self.engine.take_present();
         let before = self.before.take().filter(|_| !present.is_empty());

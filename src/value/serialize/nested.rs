@@ -9,7 +9,7 @@ use super::refused::{Refused, Written};
 use crate::value::node::Node;
 use crate::value::parse;
 
-/// What writes the items: the writer of what they are in, one level deeper.
+/// Writes the items: the writer of their list, map or struct, one level deeper.
 pub(super) trait ItemWriter: Serializer<Ok = Node, Error = Refused> + Copy {}
 impl<W: Serializer<Ok = Node, Error = Refused> + Copy> ItemWriter for W {}
 

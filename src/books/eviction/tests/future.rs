@@ -22,7 +22,7 @@ fn hits(replayed: &Replayed, strategy: ReplayStrategy) -> Option<u64> {
 
 /// The most hits that any choice of victims reaches, for objects of 1 byte. All choices are tried.
 fn most_hits(trace: &[TraceRequest], capacity: usize) -> u64 {
-    // By what a cache may have, the most hits so far.
+    // The most hits so far, by what the cache may contain.
     let mut states = HashMap::from([(Vec::new(), 0)]);
     for request in trace {
         let mut next: HashMap<Vec<u64>, u64> = HashMap::new();

@@ -1,4 +1,4 @@
-//! The policies as their papers put them, over vectors: slow, and written apart from the others.
+//! The policies as their papers put them, over vectors: slow, and written independently of the others.
 
 use crate::books::eviction::policy::Policy;
 use crate::books::eviction::trace::TraceRequest;

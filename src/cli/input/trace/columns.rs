@@ -8,9 +8,9 @@ pub struct Columns {
     pub object: usize,
     /// Without one, each object has 1 byte.
     pub size: Option<usize>,
-    /// Whether the first line has the names of the columns. `None` if it shows by itself.
+    /// Whether the first line has the names of the columns. `None` to detect it.
     pub has_header: Option<bool>,
-    /// `None` if it shows by itself.
+    /// `None` to detect it.
     pub delimiter: Option<u8>,
 }
 

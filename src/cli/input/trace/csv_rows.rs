@@ -26,7 +26,7 @@ impl<R: BufRead> CsvRows<R> {
             None => delimiter_of(reader.fill_buf()?),
         };
         let mut rows = ReaderBuilder::new();
-        // Missing columns are reported with what was to be there.
+        // The message about a missing column says what should be in it.
         rows.flexible(true).has_headers(columns.has_header == Some(true));
         // With a line feed after every row, the reader knows the line that it has read. A carriage
         // return before it is trimmed.

@@ -1,4 +1,4 @@
-//! What a trace file has.
+//! The format of a trace file.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub enum TraceKind {
 }
 
 impl TraceKind {
-    /// What a file has by its name.
+    /// The format of a file, by its name.
     pub fn of(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         if name.contains("oraclegeneral") {

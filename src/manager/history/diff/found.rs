@@ -56,7 +56,7 @@ pub struct ClassDiff {
 }
 
 impl Diff {
-    /// Bytes of content that the second state has more than the first; negative if it has fewer.
+    /// How many more bytes of content the second state has than the first; negative if it has fewer.
     pub fn growth(&self) -> i128 {
         let sum = |objects: &[ObjectSize]| objects.iter().map(|object| i128::from(object.size)).sum::<i128>();
         sum(&self.added) - sum(&self.freed)

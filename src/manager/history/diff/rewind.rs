@@ -17,9 +17,9 @@ pub(super) struct Rewind {
     later: EventId,
     classes: Classes,
     touched: BTreeMap<ObjectId, Touched>,
-    /// Objects whose pieces older events of an upload have.
+    /// Objects whose pieces are in older events, those of an upload.
     uploads: BTreeMap<ReservationId, ObjectId>,
-    /// Pieces of freed objects, which newer events have given back.
+    /// Pieces of freed objects that newer events have given back.
     reclaimed: BTreeMap<ReservationId, Vec<PieceChange>>,
 }
 
@@ -116,7 +116,7 @@ impl Rewind {
         for (object_id, mut touched) in self.touched {
             if let Some(after) = &mut touched.after {
                 shift(after, touched.moves.iter().rev().copied());
-                // Those of an upload were added last.
+                // The pieces of an upload were added last.
                 after.sort_unstable();
             }
             let object = ObjectSize {
@@ -138,8 +138,8 @@ impl Rewind {
 }
 
 impl Touched {
-    /// The first undone event tells the object's state after all of them, and each one its
-    /// state before the event.
+    /// The first undone event tells the object's state after all of them, and each event tells the
+    /// state before it.
     fn undo(&mut self, is_stored: bool, size: u64, mut pieces: Vec<PieceChange>) {
         self.size = size;
         if is_stored {
@@ -168,7 +168,7 @@ impl Touched {
         }
     }
 
-    /// Whether it was only moved, and not back again.
+    /// Whether it was only moved, and not moved back again.
     fn is_elsewhere(&self) -> bool {
         let mut sums: BTreeMap<PieceChange, i64> = BTreeMap::new();
         for change in &self.moves {

@@ -79,7 +79,8 @@ impl<'w> Batch<'_, 'w> {
     /// See [`MemManager::get_by_name`](crate::MemManager::get_by_name).
     ///
     /// # Errors
-    /// As [`MemManager::get_by_name`](crate::MemManager::get_by_name); [`Error::BatchFailed`](crate::Error::BatchFailed).
+    /// As [`MemManager::get_by_name`](crate::MemManager::get_by_name);
+    /// [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
         let id = self.resolve_to_read(name)?;
         id.map(|id| self.get(&id)).transpose()
@@ -97,7 +98,8 @@ impl<'w> Batch<'_, 'w> {
     /// See [`MemManager::get_bytes_by_name`](crate::MemManager::get_bytes_by_name).
     ///
     /// # Errors
-    /// As [`MemManager::get_bytes_by_name`](crate::MemManager::get_bytes_by_name); [`Error::BatchFailed`](crate::Error::BatchFailed).
+    /// As [`MemManager::get_bytes_by_name`](crate::MemManager::get_bytes_by_name);
+    /// [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         let id = self.resolve_to_read(name)?;
         id.map(|id| self.get_bytes(&id)).transpose()

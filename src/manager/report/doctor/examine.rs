@@ -28,7 +28,7 @@ pub(super) struct Examined {
     /// The fewest pieces that the objects could have, if the counters alone do not tell whether
     /// they are scattered.
     pub fewest_pieces: Option<u64>,
-    /// What reservations hold to no end.
+    /// What reservations hold to no purpose.
     pub leftovers: Leftovers,
     /// Content of all spaces, which share the file.
     pub stored_in_file: u64,
@@ -54,7 +54,7 @@ pub(super) struct Fullness {
 /// Above this used or promised share a space counts as nearly full: an object of a tenth of the space no
 /// longer fits, and free bytes are mostly remainders of many blocks.
 const NEARLY_FULL: f64 = 0.9;
-/// For how long what was evicted is counted.
+/// How far back evictions and refusals are counted.
 const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 /// An upload that takes longer is likely to have a source that never ends.
 const OLD_UPLOAD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -135,7 +135,7 @@ impl MemManager {
             } else if examined.taken() >= NEARLY_FULL {
                 examined.fullness = Some(fullness(tx, &examined, uploads)?);
             }
-            // The counters have the pieces of uploads too.
+            // The counters include the pieces of uploads too.
             if uploads == 0 && examined.may_be_scattered() {
                 examined.fewest_pieces = Some(diagnosis::fewest_pieces(tx, space, self.geometry())?);
             }

@@ -4,8 +4,8 @@ use super::examine::{Examined, share};
 use super::finding::{Figure, Finding, Remedy, Severity};
 use crate::manager::History;
 
-/// Above this share of its ceiling, the reserve counted, a file is nearly full: units of work commit alone,
-/// and the log is copied more often.
+/// Above this share of its ceiling, the reserve included, a file is nearly full: units of work commit
+/// alone, and the log is copied more often.
 const NEARLY_FULL_FILE: f64 = 0.875;
 /// From this free share of the file, giving it back is worth moving pages. SQLite uses free pages
 /// before it grows the file, so fewer are no loss.

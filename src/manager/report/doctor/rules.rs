@@ -109,7 +109,7 @@ fn evicting(examined: &Examined) -> Option<Finding> {
     Some(Finding::new("evicting", Severity::Note, &text, figures, remedy))
 }
 
-/// Says what the newest events have of refusals, which the present figures may not explain any more.
+/// Reports refusals among the newest events, which the present figures may no longer explain.
 fn refused(examined: &Examined) -> Option<Finding> {
     let refused = examined.refused.as_ref()?;
     let mut figures = vec![
@@ -120,7 +120,7 @@ fn refused(examined: &Examined) -> Option<Finding> {
     let text = if refused.by_quota && refused.count == 1 {
         "A quota refused an object in the last day, {refused_times|time}; it needed {refused_bytes}."
     } else if refused.by_quota {
-        // Only of the last one it is known: repeated refusals are one event.
+        // This is known only of the last one: repeated refusals are one event.
         "An object was refused in the last day, {refused_times|time}, the last time by a quota; it needed {refused_bytes}."
     } else {
         figures.push(("available", Figure::Bytes(examined.memram.available())));
@@ -240,7 +240,7 @@ fn scattered(examined: &Examined) -> Option<Finding> {
 
 fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding> {
     let used = share(class.mem, class.reserved);
-    // A class may always have the room of one arena ahead of need.
+    // A class may always have one arena's worth of room ahead of need.
     if used >= SPARSE || class.reserved.saturating_sub(class.mem) <= examined.memram.arena_size {
         return None;
     }

@@ -8,14 +8,14 @@ use crate::manager::UsagePoint;
 use crate::manager::report::layout::Undone;
 use crate::models::{ArenaId, BlockId, PoolId, unsigned};
 
-/// The arenas of a space as cells, at several moments. The arenas follow each other in the order of their keys, and so do the
-/// pools in each and the blocks in each of these; what is not carved from a level comes after what is.
+/// The arenas of a space as cells, at several moments. The arenas follow each other in the order of their keys, and so
+/// do the pools in each and the blocks in each of these; what is not carved from a level comes after what is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BlockMap {
     /// Bytes that a cell stands for. The last cell of an arena may stand for fewer.
     pub cell_bytes: u64,
-    /// Arenas in a cell, if it has whole ones: otherwise each arena begins with a new cell.
+    /// Arenas in a cell, if it has several; otherwise 1, and each arena begins with a new cell.
     pub arenas_per_cell: u64,
     /// The space at some moments, the last of which is that of the report.
     pub frames: Vec<MapFrame>,
@@ -49,7 +49,7 @@ pub struct MapCell {
     pub block: Option<BlockId>,
     /// Blocks of which it has a part.
     pub blocks: u64,
-    /// The block size of most bytes of these.
+    /// The block size that most bytes of these have.
     pub block_size: Option<u64>,
     /// Bytes of content. In a block, content comes before room.
     pub mem: u64,
@@ -66,7 +66,7 @@ pub struct MapCell {
 pub(super) struct Grid {
     pub cell_bytes: u64,
     pub arenas_per_cell: u64,
-    /// The rows of a damaged file may claim any number of bytes.
+    /// Bounds the cells: the rows of a damaged file may claim any number of bytes.
     limit: usize,
 }
 
@@ -112,7 +112,7 @@ impl Grid {
 struct Stretch {
     /// The first cell of the arena.
     cell: usize,
-    /// Bytes from there to the next byte of it.
+    /// Bytes from there to the next byte to fill.
     at: u64,
 }
 
@@ -167,7 +167,7 @@ impl Drawing {
     }
 
     fn blocks(&mut self, now: &Undone) {
-        // Bytes of each class in each cell decide which one it has.
+        // The class with the most bytes in a cell decides its block size.
         let mut most: Vec<BTreeMap<u64, u64>> = vec![BTreeMap::new(); self.cells.len()];
         for (&id, block) in &now.blocks {
             let Some(pool) = self.pools.get_mut(&block.pool_id) else {
@@ -193,7 +193,7 @@ impl Drawing {
         }
     }
 
-    /// Passes the cells of a stretch with their bytes of it.
+    /// Passes each cell of a stretch, with the bytes of the stretch in it.
     fn each(&mut self, start: Stretch, bytes: u64, mut take: impl FnMut(&mut MapCell, u64)) {
         let mut nothing = vec![(); self.cells.len()];
         self.each_with(&mut nothing, start, bytes, |cell, (), bytes| take(cell, bytes));

@@ -122,7 +122,7 @@ impl Summing {
         self.note(event);
     }
 
-    /// Notes objects that came or went. Just after one came it gets its name, and before it goes it loses it.
+    /// Notes objects that came or went. An object gets its name just after it came, and loses it before it goes.
     fn note(&mut self, event: &Event) {
         match event.kind {
             EventKind::Bind => self.bound = event.object.zip(event.name.clone()),

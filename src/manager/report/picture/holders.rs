@@ -12,7 +12,7 @@ use crate::store::queries;
 pub struct Holders {
     /// The key.
     pub key: String,
-    /// The values that hold most bytes, at most 12, with objects that several hold and that none does.
+    /// The values that hold the most bytes, at most 12; objects that several hold or none holds count as a value, too.
     pub largest: Vec<TagUsage>,
     /// All other values together.
     pub others: HeldBy,
@@ -24,7 +24,7 @@ pub struct Holders {
 pub struct HeldBy {
     /// How many values.
     pub values: u64,
-    /// Objects of theirs.
+    /// Their objects.
     pub objects: u64,
     /// Bytes of the contents of these.
     pub bytes: u64,
@@ -34,7 +34,7 @@ pub struct HeldBy {
 const KEYS: i64 = 4;
 const VALUES: usize = 12;
 
-/// The holders by the keys that most holds have. O(tags).
+/// The holders by the keys that the most holds have. O(tags).
 pub(super) fn holders(memory: &MemManager) -> Result<Vec<Holders>> {
     let space = memory.inner.space;
     let keys = memory.inner.readers.single(|tx| queries::tags::keys(tx, space, KEYS))?;

@@ -29,7 +29,7 @@ pub struct Report {
     /// The size classes at the moment of the report.
     pub classes: Vec<ClassUse>,
     /// The buckets over time, in at most 402 points evenly spaced by events. The last one is the moment of the
-    /// report; without a history it is the only one, and of event 0.
+    /// report; without a history it is the only one, with event 0.
     pub usage: Vec<UsagePoint>,
     /// The arenas, pools and blocks as cells, at some of these points.
     pub map: BlockMap,
@@ -81,7 +81,7 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::layout_at`], but [`Error::HistoryOff`](crate::Error::HistoryOff) only if a moment is given.
     pub fn report(&self, options: ReportOptions) -> Result<Report> {
-        // Before the snapshot, which would be one of the readers of the log that it finds.
+        // Before the snapshot, which it would otherwise find among the readers of the log.
         let findings = self.doctor()?;
         let memory = self.snapshot()?;
         let made_at = clock::now();

@@ -8,9 +8,9 @@ use crate::manager::Moment;
 pub struct ReportOptions {
     /// The moment that it shows; `None` for now.
     pub at: Option<Moment>,
-    /// Where its history begins; `None` for as early as it can be told.
+    /// Where its history begins; `None` for as early as it is known.
     pub since: Option<Moment>,
-    /// About the most cells that the map has.
+    /// About how many cells the map has at most.
     pub cells: usize,
     /// The most moments at which it shows the space.
     pub frames: usize,
@@ -51,7 +51,7 @@ impl ReportOptions {
     }
 
     /// Sets at how many moments the report shows the space at most. The default is 200. With many cells there
-    /// are fewer: at most 262,144 cells in all, and two frames.
+    /// are fewer: at most 262,144 cells in all, but at least two frames.
     #[must_use]
     pub fn frames(mut self, frames: usize) -> Self {
         self.frames = frames;

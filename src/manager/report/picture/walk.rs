@@ -206,7 +206,7 @@ impl Way {
         Ok(())
     }
 
-    /// The step that an event, older than those before, belongs to.
+    /// The step that an event belongs to. Events are passed newest first.
     fn step_of(&mut self, event: EventId) -> usize {
         while let Some(before) = self.step.checked_sub(1) {
             if self.points.get(before).is_none_or(|point| point.event_id < event) {

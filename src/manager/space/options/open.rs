@@ -185,7 +185,7 @@ impl Options {
         self.compare_ceiling(opening)?;
         let tx = &mut opening.read();
         if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
-            // What is left of a space can be read.
+            // What is left of a space that is being dropped can be read.
             if !self.read_only && self.purpose != Purpose::Drop {
                 space.is_kept()?;
             }

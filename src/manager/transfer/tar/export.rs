@@ -22,8 +22,8 @@ impl MemManager {
     /// was stored, so the same state always gives the same bytes. `progress` gets the bytes of content
     /// written, and the total.
     ///
-    /// Contents are hashed as they are written. A tar that was not written to its end has no mark of the end,
-    /// and is refused. While it is written, a read of one state lasts, so a slow reader lets the log of the
+    /// Contents are hashed as they are written. A tar that was not written to its end lacks the mark of the
+    /// end, and is refused. Writing it is one long read of one state, so a slow receiver lets the log of the
     /// heap grow to its limit. O(content), in constant memory except for the names of an object.
     ///
     /// ```
@@ -41,7 +41,7 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written; [`Error::Damaged`] if a content does not match its id or is invalid for its
+    /// [`Error::Io`] if it cannot be written; [`Error::Damaged`] if content does not match its id or is invalid for its
     /// kind: repair first; [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what
     /// [any call](MemManager#errors) fails with.
     pub fn export_tar(&self, to: impl Write, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {

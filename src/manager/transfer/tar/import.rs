@@ -98,7 +98,7 @@ fn rewind(file: &mut SpooledTempFile) -> Result<()> {
 
 const CANNOT: &str = "a part of the tar cannot be set aside in the folder for temporary files";
 
-/// The next file, folders left out, with its path from where the parts of the tar are.
+/// The next member that is not a folder.
 fn next_file<'a, R: Read>(members: &mut Members<'a, R>) -> Result<Option<Member<'a, R>>> {
     while let Some(mut member) = members.next()? {
         if member.what != MemberKind::Folder {
@@ -109,7 +109,7 @@ fn next_file<'a, R: Read>(members: &mut Members<'a, R>) -> Result<Option<Member<
     Ok(None)
 }
 
-/// The manifest, and the path before its name: a tar may have the whole folder.
+/// The manifest, and the path before its name: a tar may contain the whole folder.
 fn manifest<R: Read>(members: &mut Members<'_, R>) -> Result<(Vec<u8>, SpooledTempFile)> {
     let other = |begins_with| TransferError::NotAnExport { begins_with }.into();
     let Some(mut member) = next_file(members)? else {
@@ -141,7 +141,7 @@ fn each_part<R: Read>(member: &mut Member<'_, R>, take: &mut dyn FnMut(&[u8]) ->
     }
 }
 
-/// The content of an object, which is next.
+/// The content of an object, which must be next.
 fn content<R: Read>(members: &mut Members<'_, R>, root: &[u8], item: &Item) -> Result<SpooledTempFile> {
     let wrong = |why: &str| Err(bad_content(&Tar, item, why));
     let Some(mut member) = next_file(members)? else {

@@ -15,7 +15,7 @@ use crate::temporary::go_on;
 
 /// Bytes of a block.
 const BLOCK: u64 = 512;
-/// Bytes of headers before a content, at most. The crate has the names in them in memory, however long.
+/// Most bytes of headers before a content. The `tar` crate keeps the names in them in memory, however long.
 const MOST_HEADERS: u64 = 1024 * 1024;
 /// Bytes after the end that are read, so that whoever writes them is not killed by a closed pipe.
 const HEARD_OUT: u64 = 1024 * 1024;
@@ -31,7 +31,8 @@ impl<R: Read> TarStream<R> {
     /// Reads the first block, before anything else happens.
     ///
     /// # Errors
-    /// [`TransferError::BadExport`] unless a tar begins like that, and if it is compressed; [`Error::Io`].
+    /// [`TransferError::BadExport`] if no tar begins with that block, for example because it is
+    /// compressed; [`Error::Io`].
     pub fn open(mut reader: R) -> Result<Self> {
         let mut first = Vec::new();
         let read = (&mut reader).take(BLOCK).read_to_end(&mut first);
@@ -73,7 +74,7 @@ impl<R> fmt::Debug for TarStream<R> {
     }
 }
 
-/// What an error about the whole is about.
+/// The path in errors about the tar as a whole.
 const THE_TAR: &str = "the tar";
 
 pub(in crate::manager) fn bad(path: impl Into<PathBuf>, why: impl Into<String>) -> Error {
@@ -81,7 +82,7 @@ pub(in crate::manager) fn bad(path: impl Into<PathBuf>, why: impl Into<String>) 
     TransferError::BadExport { path, why }.into()
 }
 
-/// How compressed files begin, with what undoes it.
+/// How compressed files begin, and the program that decompresses them.
 const COMPRESSED: [(&[u8], &str); 6] = [
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
@@ -91,7 +92,7 @@ const COMPRESSED: [(&[u8], &str); 6] = [
     (b"LZIP", "lzip"),
 ];
 
-/// Why no tar begins with this block.
+/// Why no tar begins with this block, if none does.
 fn not_a_tar(first: &[u8]) -> Option<String> {
     if first.is_empty() {
         return Some("it is empty".into());
@@ -226,9 +227,9 @@ pub(in crate::manager) enum MemberKind {
     Link(Vec<u8>),
     /// Another name of an earlier member.
     Again(Vec<u8>),
-    /// Something about those that follow.
+    /// Information about the members that follow.
     Comment,
-    /// What is neither, in words.
+    /// None of these; described in words.
     Other(&'static str),
     /// What cannot be read, and why.
     Unknown(&'static str),
@@ -254,7 +255,7 @@ impl MemberKind {
         Ok(match entry.header().entry_type() {
             EntryType::Directory => Self::Folder,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => match entry.path_bytes().last() {
-                // As very old programs write folders.
+                // Very old programs write folders like this.
                 Some(b'/') => Self::Folder,
                 _ => Self::File,
             },

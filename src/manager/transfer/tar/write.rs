@@ -16,7 +16,7 @@ const MOST_NAME: usize = 100;
 const LINK: usize = 157;
 const BUFFER: usize = 256 * 1024;
 
-/// What a tar is to have next.
+/// What is to be written to a tar next.
 pub(in crate::manager) struct Member<'a> {
     pub path: &'a [u8],
     pub what: What<'a>,
@@ -104,7 +104,7 @@ impl<W: Write> TarWriter<W> {
         self.out.flush().map_err(Error::io(CANNOT))
     }
 
-    /// A name that does not fit in its field comes before.
+    /// A name that does not fit in its field is written before the header.
     fn long(&mut self, kind: EntryType, name: &[u8]) -> Result<()> {
         if name.len() <= MOST_NAME {
             return Ok(());

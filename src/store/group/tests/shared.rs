@@ -79,7 +79,7 @@ fn a_sleeping_thread_is_woken_for_its_turn() {
     assert_eq!(state(&readers).2, 1);
 }
 
-/// Failed units count too, because there may be no end to them.
+/// Failed units count too, because they may never stop coming.
 #[test]
 fn a_finished_unit_does_not_wait_for_failing_ones() {
     let folder = tempfile::tempdir().unwrap();

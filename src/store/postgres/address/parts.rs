@@ -4,13 +4,13 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::RESERVED;
 
-/// Parameters that say where something is, and so are shown. Others may contain anything, also a
-/// password behind a mistyped name.
+/// Parameters that say where something is, and so are shown. Others may contain anything, even a
+/// password after a mistyped name.
 const SHOWN: [&str; 6] = ["host", "hostaddr", "port", "dbname", "user", "service"];
 
-/// How long libpq waits, in seconds and the last one in milliseconds: for each host that is asked to connect,
-/// and for the acknowledgement of what was sent. By itself it waits forever, or as long as the system does.
-/// With the environment variables that say otherwise.
+/// How long libpq waits for each host to connect, and for the acknowledgement of what was sent; in seconds,
+/// the last one in milliseconds. By itself it waits forever, or as long as the system does. Each comes with
+/// the environment variable that sets it, if there is one.
 const LIMITS: [(&str, &str, Option<&str>); 5] = [
     ("connect_timeout", "10", Some("PGCONNECT_TIMEOUT")),
     ("keepalives_idle", "20", None),
@@ -52,7 +52,7 @@ impl Parameter {
     }
 }
 
-/// The scheme in small letters, the only form that libpq knows, and the rest.
+/// The scheme in lower case, the only form that libpq knows, and the rest.
 pub(super) fn after_scheme(text: &str) -> Option<(&'static str, &str)> {
     ["postgres://", "postgresql://"].into_iter().find_map(|scheme| {
         let (start, rest) = text.split_at_checked(scheme.len())?;
@@ -147,8 +147,8 @@ impl Parts {
         text
     }
 
-    /// The same with [`LIMITS`], unless it has others. Those of a service would count less than these, so with
-    /// a service there are none.
+    /// The same with [`LIMITS`], unless it has others. With a service none are added, because they would
+    /// override those of the service.
     pub(super) fn limited(&self, is_set: impl Fn(&str) -> bool) -> Self {
         let mut limited = self.clone();
         let has = |name: &str| self.parameters.iter().any(|parameter| parameter.is_one_of(&[name]));
@@ -175,7 +175,7 @@ impl Parts {
         };
         let others = &mut moved.parameters;
         others.retain(|parameter| !parameter.is_one_of(&["host", "hostaddr", "port"]));
-        // An empty one, or PGHOSTADDR or a service would give the address of the first host.
+        // An empty one, because otherwise PGHOSTADDR or a service would give the address of the first host.
         others.push(Parameter {
             name: "hostaddr".to_owned(),
             value: String::new(),
@@ -200,7 +200,7 @@ fn well_encoded(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses what libpq splits elsewhere than people mean it, because a part of a password would
+/// Refuses what libpq does not split where people mean it to, because a part of a password would
 /// become the name of a host or database, which messages quote.
 fn unambiguous(authority: &str, path: &str) -> Result<(), String> {
     let before = authority.rsplit_once('@').map_or("", |(before, _)| before);
@@ -214,8 +214,8 @@ fn unambiguous(authority: &str, path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `user:password/database`, where the host is missing, has a password as its port, which libpq
-/// would quote.
+/// In `user:password/database`, where the host is missing, the password is in the place of the
+/// port, which libpq would quote.
 fn numeric_ports(hosts: &str) -> Result<(), String> {
     let port = |host: &str| {
         let after = host.rsplit_once(']').map_or(host, |(_, after)| after);

@@ -1,4 +1,4 @@
-//! What of an address no message may contain.
+//! The parts of an address that no message may contain.
 
 use std::cmp::Reverse;
 
@@ -16,7 +16,7 @@ const PARAMETERS: [&str; 5] = [
 ];
 
 /// A secret of fewer characters is only replaced where it is a word: replacing each `a` of a
-/// message would tell that it is `a`.
+/// message would reveal that it is `a`.
 const SHORT: usize = 4;
 
 /// Passwords, as written and decoded, the longest first.

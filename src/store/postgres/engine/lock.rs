@@ -59,8 +59,8 @@ impl PostgresEngine {
         }
     }
 
-    /// Another connection, with which nothing that was known is certain: if the server has crashed, its
-    /// last commits may be undone, and others may have reached the same version since.
+    /// Opens another connection, after which nothing that was known is certain: if the server has
+    /// crashed, its last commits may be undone, and others may have reached the same version since.
     pub(super) fn reconnect(&mut self) -> Result<()> {
         self.is_unsure = true;
         self.is_another = true;

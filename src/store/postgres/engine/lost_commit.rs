@@ -12,7 +12,7 @@ use crate::store::postgres::write;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
 
-/// How many tokens of commits a space has.
+/// How many tokens of commits a space keeps.
 const TOKENS: i64 = 32;
 
 sql! {
@@ -21,9 +21,9 @@ sql! {
 }
 
 impl PostgresEngine {
-    /// What became of a transaction that wrote to a space, which had the version `before`, and whose
-    /// connection was lost at its commit. Waits up to the timeout for the server, because the call may
-    /// have used up its own time.
+    /// Finds out what became of a transaction whose connection was lost at its commit. It wrote to a
+    /// space that had the version `before`. Waits up to the timeout for the server, because the call
+    /// may have used up its own time.
     pub(super) fn resolve(&mut self, space: MemRamId, before: i64) -> Result<()> {
         self.state = State::Idle;
         self.raised.clear();
@@ -37,7 +37,7 @@ impl PostgresEngine {
         let server = self.location.name();
         match is_done {
             Ok(true) => {
-                // If others have written since, that version is outdated, and what is known with it.
+                // If others have written since, that version is outdated, and so is everything known with it.
                 self.version = before + 1;
                 self.is_another = false;
                 Ok(())

@@ -70,7 +70,7 @@ fn removes_first(batch: &Batch<'_>) -> bool {
     replaces_object(batch) || (reservations.clone().any(Option::is_none) && reservations.clone().any(Option::is_some))
 }
 
-/// Whether an object is new whose content is that of one which is removed.
+/// Whether a new object has the content of one that is removed.
 fn replaces_object(batch: &Batch<'_>) -> bool {
     let mut gone = batch.rows().objects_gone.values();
     gone.any(|gone| batch.object(&gone.id).is_some())
@@ -83,7 +83,7 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
     if batch.ceiling().is_some() {
         return Err(Error::QueryBuilderError("a server has no such change".into()));
     }
-    // It was taken for new although it was there.
+    // The object was assumed to be new, but it was there.
     if how.is_lazy && replaces_object(batch) {
         return Ok(Written::Stale);
     }

@@ -54,7 +54,7 @@ const SUM: Sql = Sql(
                 WHERE o.memram_id = space.id AND o.kind = 'opening' AND o.id <= x.last), 0)) s \
         WHERE t.id = s.id)",
 );
-/// The others are removed. Their ids are those of the space, which follow each other.
+/// The others are removed. They are found by the range of ids of the space.
 const TRIM: Sql = Sql(
     "trimmed AS (DELETE FROM events t USING space, ",
     "(last) WHERE t.id < x.last AND t.id > ((space.id - 1) << 40))",

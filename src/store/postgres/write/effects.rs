@@ -1,7 +1,7 @@
 //! The parts for what follows from the changes: states of blocks, and totals.
 //!
 //! Each sets all columns that may change, because a column that keeps its value costs nothing: the
-//! new version of a row contains it in any case, and an index only counts if a value differs.
+//! new version of a row contains it in any case, and an index only costs something if a value differs.
 
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;

@@ -17,11 +17,11 @@ macro_rules! by_id {
     };
 }
 
-/// The parts, and how many ledger entries they remove, if they do. With `moves`, names that move are removed,
-/// too, so that no name is left of an object that is.
+/// The parts, and how many ledger entries they remove, if any. With `moves`, names that move are removed too,
+/// so that a removed object has no name left.
 pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Option<i64>) {
     let rows = batch.rows();
-    // The first key of each run of pieces, and the object that they are of.
+    // The first key of each run of pieces, and their object.
     let whole = rows
         .objects_gone
         .iter()

@@ -7,7 +7,7 @@ use crate::models::{LedgerId, MemRamId};
 use crate::store::statement::Value;
 use crate::store::values;
 
-/// With `moved`, the old rows of names that move are removed already.
+/// With `moved`, the old rows of names that move have already been removed.
 pub(super) fn parts<'b>(space: MemRamId, batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item = Part<'b>> {
     let rows = batch.rows();
     let objects = rows.objects.rows().iter().map(|object| {
@@ -49,7 +49,7 @@ pub(super) fn parts<'b>(space: MemRamId, batch: &'b Batch<'_>, moved: bool) -> i
     .flatten()
 }
 
-/// Pieces that move as they are, and those that others join.
+/// Pieces that move as they are, and those that other pieces are joined to.
 fn moved_pieces<'b>(rows: &'b Rows<'_>) -> [Option<Part<'b>>; 2] {
     let place = |id: &LedgerId, to: &MovedPiece| [id.0, to.arena_id.0, to.pool_id.0, to.block_id.0].map(Value::from);
     let moved = rows.moved.iter().filter(|(_, to)| to.joined.is_none());
@@ -63,7 +63,7 @@ fn moved_pieces<'b>(rows: &'b Rows<'_>) -> [Option<Part<'b>>; 2] {
     ]
 }
 
-/// The names that are bound now, of those that `are`.
+/// The names that are bound now, among those whose changes meet the condition `are`.
 fn names<'b>(
     text: &'static Sql,
     space: MemRamId,

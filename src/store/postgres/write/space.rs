@@ -17,7 +17,7 @@ macro_rules! left_in {
     };
 }
 
-/// The statement that inserts its row, and its rows in the tables of totals.
+/// The statement that inserts the row of a space, and its rows in the tables of totals.
 pub(super) fn make(space: &NewSpace) -> Write<'_> {
     let row = Part::new(&SPACE, [values::space(space)]);
     let parts = [
@@ -33,8 +33,8 @@ pub(super) fn make(space: &NewSpace) -> Write<'_> {
     }
 }
 
-/// The parts for what becomes of the row of the space. When it goes, nothing refers to it but the rows that go with
-/// it.
+/// The parts that change the row of the space. When it is removed, only rows that are removed with it still refer
+/// to it.
 pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
     match change {
         SpaceChange::Renamed { name, .. } => Part::new(&RENAME, [[name.as_str().into()]]).into_iter().collect(),

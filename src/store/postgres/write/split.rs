@@ -1,8 +1,8 @@
-//! The same as several statements, for Citus.
+//! Writes a batch as several statements, for Citus.
 //!
-//! Citus takes a statement apart if a CTE inserts: it sends what one part returns through the other nodes
-//! to the next, and commits in two phases. That takes ten times as long, and needs all nodes. Where CTEs
-//! only update and delete, it runs the whole as it is, and an insertion by itself, too.
+//! Citus takes a statement apart if a CTE inserts: it sends what one part returns to the next one through
+//! the other nodes, and commits in two phases. That takes ten times as long, and needs all nodes. If CTEs
+//! only update and delete, it runs the whole statement as it is. The same is true of an insertion by itself.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;

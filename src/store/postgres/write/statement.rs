@@ -48,8 +48,8 @@ pub(super) enum Head<'a> {
 /// been absent; and one of its first pieces. Without such an object there is at most one row.
 pub(super) type Answer = (Option<i64>, Option<StoredObject>, Option<StoredPiece>);
 
-/// Follows the columns of the version. With the pieces of one object the transaction can be done again
-/// without another statement that reads; of several objects they could be too many.
+/// Follows the columns of the version. With the pieces of one object, the transaction can run again
+/// without another statement that reads; those of several objects could be too many.
 const NO_OBJECT: &str = ", NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::bigint, \
     NULL::boolean, NULL::bigint, NULL::bigint, NULL::bigint, NULL::boolean, NULL::bigint";
 const OBJECTS: &str = ", p.*";
@@ -180,7 +180,7 @@ impl QueryFragment<Pg> for Write<'_> {
             part.push(&mut out, single)?;
         }
         if let Some(count) = &self.entries_gone {
-            // A number that the text is not, so that the statement fails and its message tells why.
+            // Converts a text that is not a number, so that the statement fails and its message tells why.
             out.push_sql(" SELECT CASE WHEN (SELECT count(*) FROM entries_gone) = ");
             out.push_bind_param::<BigInt, _>(count)?;
             out.push_sql(" THEN s.version ELSE CAST('");

@@ -31,7 +31,7 @@ impl QueryFragment<Pg> for OneText<'_> {
 }
 
 /// Puts a value into a statement with the type that a literal has, because a server converts a number to a
-/// longer one, but not to a shorter one, and what is nothing, to any type only if it has none.
+/// longer type, but not to a shorter one, and NULL to any type only if it has no type of its own.
 fn push<'b>(value: &'b Value<'_>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     match value {
         Value::Int(None) => out.push_sql("NULL"),
@@ -67,13 +67,13 @@ pub fn each_row(
     let is_plan = without_words(text, &["EXPLAIN"]).is_some();
     let pieces = sql_query::split(text, values.len(), Dialect::Server)?;
     if sql_query::ends_subquery(text, Dialect::Server) {
-        // Without what is written around it, it is not a statement.
+        // The text alone is not a statement.
         let alone = OneText(Written::around("EXPLAIN ", &pieces, "", values));
         let refusal = alone.load::<Option<String>>(conn).err();
         return Err(refusal.map_or_else(sql_query::ended, failed));
     }
     let (before, after) = if is_plan { ("", "") } else { (BEFORE, AFTER) };
-    // Parameters are longer than they were written.
+    // Parameters are longer in the statement than in the text, so the end is known only without values.
     let end = values.is_empty().then(|| BEFORE.len() + text.chars().count());
     let rows = OneText(Written::around(before, &pieces, after, values));
     for row in rows
@@ -93,7 +93,7 @@ pub fn each_row(
     Ok(())
 }
 
-/// The error about a query, which ends there, without what was written around it.
+/// The error about a query, which ends at `end`, without what was written around the query.
 fn error_alone(refusal: Refusal, end: Option<usize>) -> Error {
     let Refusal::DatabaseError(_, information) = &refusal else {
         return failed(refusal);
@@ -138,8 +138,7 @@ pub fn columns(conn: &mut Conn, text: &str, values: &[SqlValue]) -> Result<Vec<S
     Ok(fields.into_iter().map(|(name, _)| name).collect())
 }
 
-/// The values in a row that a server has written as JSON. Columns of the same name get others, as those of
-/// SQLite do.
+/// The values in a row that a server has written as JSON. Columns with the same name get new names, as in SQLite.
 fn fields(row: &str) -> Result<Fields> {
     let InOrder(found) = serde_json::from_str(row).map_err(|error| Error::Database {
         what: "the database has written a row that is not JSON",

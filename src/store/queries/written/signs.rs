@@ -1,6 +1,6 @@
 //! Signs of a text in SQL that are neither in a comment nor in quotes.
 
-/// How a text is read: SQLite and PostgreSQL have other quotes and comments.
+/// How a text is read: SQLite and PostgreSQL have different quotes and comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     File,
@@ -59,7 +59,7 @@ impl Dialect {
         while depth > 0 {
             let rest = text.get(at..).unwrap_or_default();
             let end = rest.find("*/").unwrap_or(rest.len());
-            // Those of PostgreSQL can be inside each other.
+            // Comments of PostgreSQL can be nested.
             match rest.find("/*").filter(|&begin| self == Self::Server && begin < end) {
                 Some(begin) => (at, depth) = (at + begin + 2, depth + 1),
                 None => (at, depth) = ((at + end + 2).min(text.len()), depth - 1),

@@ -156,8 +156,8 @@ pub enum SqlValue {
     Integer(i64),
     /// Any other number.
     Real(f64),
-    /// Text; what is not UTF-8 in it is replaced. On a server also the text of everything else, as of bytes
-    /// and times.
+    /// Text; what is not UTF-8 in it is replaced. On a server also the text of everything else, such as
+    /// bytes and times.
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),

@@ -3,7 +3,7 @@
 //! SQLite pays for each page that a writer caches: when it sorts the new pages of a b-tree, one of them has a
 //! number above all others for a moment, and the commit then looks at every cached page for such numbers
 //! (`pcache1TruncateUnsafe`). With 32 MiB instead of 8, 150,000 puts of 200 B took 6 % longer, 30,000 the same; and
-//! gets of 4 to 20 KiB from a heap of 80 MB and more took 4 to 6 % less, because the connection reads, too, while
+//! gets of 4 to 20 KiB from a heap of 80 MB and more took 4 to 6 % less, because this connection also reads while
 //! nobody writes.
 
 use diesel::connection::SimpleConnection;
@@ -11,7 +11,7 @@ use diesel::connection::SimpleConnection;
 use crate::store::conn::Conn;
 use crate::store::sqlite::connect::{READ_CACHE, WRITE_CACHE};
 
-/// So many reads in a row, without a transaction between them, make the cache large.
+/// This many reads in a row, without a transaction between them, make the cache large.
 const MANY: u32 = 128;
 
 #[derive(Default)]

@@ -1,5 +1,5 @@
 //! What the writer does when its file is near its ceiling: the log has a lower limit, and is copied into
-//! the file before a transaction, so that it starts again and the transaction has the room that it
+//! the file before a transaction, so that it starts again and the transaction has the room that the log
 //! took.
 
 use std::time::Instant;
@@ -69,7 +69,7 @@ impl NearCeiling for SqliteEngine {
         };
         let sizes = file_sizes(&mut self.conn)?;
         let now = self.ceiling.on_disk().with_file(sizes.bytes);
-        // With what the rows take, and the log of a part.
+        // Includes what the rows take, and the log of a part.
         let in_log = bytes.min(log_of_part(max_file)) + UNIT;
         let needed = bytes.saturating_add(bytes / 16).saturating_sub(unsigned(sizes.free)) + in_log;
         let reserve = reserve(max_file);

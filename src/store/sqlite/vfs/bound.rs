@@ -136,8 +136,8 @@ pub(super) fn has_room(kind: &Kind, log: *mut ffi::sqlite3_file, growth: Growth)
     })
 }
 
-/// The same for a single write of SQLite: the header of the log, that of a page, or a page, for which
-/// its header was checked.
+/// The same for a single write of SQLite: the header of the log, that of a page, or a page, which was
+/// already checked with its header.
 ///
 /// # Safety
 /// `data` points to `count` bytes that nobody changes during this call.

@@ -11,7 +11,7 @@ use crate::models::{LedgerId, StoredObjectId};
 use crate::store::sqlite::exec::Run;
 use crate::store::statement::{Statement, Value, sql};
 
-/// The other pieces of an object that gets a single one are removed already.
+/// The other pieces of an object that gets a single one have already been removed.
 pub(super) fn move_to(conn: &mut SqliteConnection, id: LedgerId, moved: &MovedPiece) -> QueryResult<()> {
     let [arena, pool, block] = [moved.arena_id.0, moved.pool_id.0, moved.block_id.0].map(Value::from);
     match &moved.joined {

@@ -256,7 +256,7 @@ impl Heap {
         );
     }
 
-    /// The batch as it is written: without the loose ends that the writer ties up.
+    /// The batch as it is written, completed as the writer does it.
     pub fn complete(&mut self, batch: &mut Batch<'static>) -> Batch<'static> {
         let mut batch = batch.take();
         batch.keep_last_ids(|_| Ok(self.objects.max(8))).unwrap();
