@@ -65,6 +65,26 @@ fn a_moved_file_accepts_no_more_writes_and_is_intact() {
 }
 
 #[test]
+fn a_reader_that_comes_after_a_file_was_moved_or_removed_is_told_so() {
+    files_only!(File);
+    let heap = heap();
+    let away = heap.path().with_file_name("away.db");
+    // Each of these reads has a connection of its own, and only the first ones may find one that is open.
+    let read = || heap.read(|_| heap.read(|_| heap.read(|_| heap.memram())));
+    std::fs::rename(heap.path(), &away).unwrap();
+    let error = read().unwrap_err();
+    assert!(
+        matches!(&error, Error::FileChanged { path } if path == heap.path()),
+        "{error:?}"
+    );
+    std::fs::rename(&away, heap.path()).unwrap();
+    read().unwrap();
+    std::fs::remove_file(heap.path()).unwrap();
+    let error = heap.read(|_| heap.read(|_| heap.read(|_| read()))).unwrap_err();
+    assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
+}
+
+#[test]
 fn a_replaced_file_is_neither_written_nor_read_as_the_old_one() {
     files_only!(File);
     let heap = heap();

@@ -138,7 +138,11 @@ impl FileLocation {
             Access::Read => open(),
             Access::Write => without_triggers(open),
         };
-        let mut conn = opened.map_err(|source| Error::database("the file cannot be opened", source))?;
+        // A file that was open before may have been moved or removed since.
+        let mut conn = opened.map_err(|source| match self.same_file() {
+            Ok(()) => Error::database("the file cannot be opened", source),
+            Err(changed) => changed,
+        })?;
         conn.batch_execute(&self.pragmas(access))
             .map_err(|source| self.explain(source))?;
         match access {
