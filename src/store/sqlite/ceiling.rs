@@ -82,7 +82,7 @@ impl OnDisk {
     }
 
     pub fn total(self) -> u64 {
-        self.file.saturating_add(self.beside())
+        self.file.saturating_add(self.without_file())
     }
 
     /// All but the log.
@@ -91,7 +91,7 @@ impl OnDisk {
     }
 
     /// All but the file.
-    pub fn beside(self) -> u64 {
+    pub fn without_file(self) -> u64 {
         self.log.saturating_add(self.index).saturating_add(self.spooled)
     }
 
@@ -100,7 +100,7 @@ impl OnDisk {
         Error::FileFull {
             needed,
             file: self.file,
-            log: self.beside(),
+            log: self.without_file(),
             reserve,
             max_file,
         }
