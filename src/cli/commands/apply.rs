@@ -13,8 +13,9 @@ use crate::cli::output::text::counted;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 What is done is exactly what the plan says, in slices between which others can write. If
-an object that it concerns has changed since it was made, nothing is done (exit status 4).
-After a crash, apply the same plan again: what is done already is recognised.
+an object that it concerns has changed since it was made, the plan is stale (exit status 4):
+the slices before that stay done, and nothing else is. After a crash, apply the same plan
+again: what is done already is recognised.
 
 Examples:
   heapledger apply p.json                # written with --plan
