@@ -100,6 +100,21 @@ fn a_sync_keeps_attributes_in_step() {
 }
 
 #[test]
+fn a_sync_without_attributes_removes_only_links_and_folders_that_are_gone() {
+    let cli = tree();
+    fs::set_permissions(cli.path("t/notes"), fs::Permissions::from_mode(0o644)).unwrap();
+    cli.ok(["put", "-r", "--sync", "-a", "t"]);
+    let (link, folder) = (cli.path("t/link"), cli.path("t/empty"));
+    assert_eq!(cli.ok(["put", "-r", "--sync", "t", "--dry-run"]), "");
+    assert_eq!(cli.ok(["put", "-r", "--sync", "t"]), "");
+    assert_eq!(kept(&cli), expected("t"));
+    fs::remove_file(&link).unwrap();
+    assert_eq!(cli.ok(["put", "-r", "--sync", "t"]), "gone     t/link\n");
+    fs::remove_dir(&folder).unwrap();
+    assert_eq!(cli.ok(["put", "-r", "--sync", "t"]), "gone     t/empty\n");
+}
+
+#[test]
 fn a_tar_of_files_is_stored_by_name_and_comes_back() {
     let cli = tree();
     fs::set_permissions(cli.path("t/notes"), fs::Permissions::from_mode(0o644)).unwrap();

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
+use crate::common::skip::{is_root, skip};
 use crate::common::{content, files_below};
 use crate::support::Cli;
 
@@ -291,6 +292,58 @@ fn a_source_that_is_empty_or_unread_removes_nothing() {
     assert!(refused.contains("--prefix"), "{refused}");
     cli.ok(["put", "-r", "--sync", "t", "--force"]);
     assert_eq!(names(&cli), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_source_with_a_file_that_cannot_be_read_removes_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    if is_root() {
+        return skip("a file that this user cannot read", "root reads any file");
+    }
+    let cli = Cli::new();
+    cli.file("t/a", "a");
+    cli.file("t/b", "b");
+    cli.ok(["put", "-r", "--sync", "t"]);
+    let deny = |name| fs::set_permissions(cli.path(name), fs::Permissions::from_mode(0)).unwrap();
+    // What was moved has the only other copy of the content.
+    fs::rename(cli.path("t/a"), cli.path("t/moved")).unwrap();
+    deny("t/moved");
+    let plan = ["put", "-r", "--sync", "t", "--dry-run"];
+    for refused in [cli.fails(2, ["put", "-r", "--sync", "t"]), cli.fails(2, plan)] {
+        assert!(
+            refused.contains("t/moved: ") && refused.contains("--force"),
+            "{refused}"
+        );
+    }
+    assert_eq!(names(&cli), ["t/a", "t/b"]);
+    // Where no name goes, the others are stored, and a plan says the same.
+    cli.file("t/a", "a");
+    cli.file("t/new", "new");
+    let planned = cli.run(plan);
+    assert_eq!(
+        (planned.status, planned.stdout.as_str()),
+        (2, "new      t/new\n"),
+        "{}",
+        planned.stderr
+    );
+    let synced = cli.run(["put", "-r", "--sync", "t"]);
+    assert_eq!(
+        (synced.status, synced.stdout.as_str()),
+        (2, "new      t/new\n"),
+        "{}",
+        synced.stderr
+    );
+    assert!(synced.stderr.contains("2 unchanged, 1 failed"), "{}", synced.stderr);
+    fs::remove_file(cli.path("t/a")).unwrap();
+    let forced = cli.run(["put", "-r", "--sync", "--force", "t"]);
+    assert_eq!(
+        (forced.status, forced.stdout.as_str()),
+        (2, "gone     t/a\n"),
+        "{}",
+        forced.stderr
+    );
+    assert_eq!(names(&cli), ["t/b", "t/new"]);
 }
 
 #[test]

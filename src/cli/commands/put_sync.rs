@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, FileAttributes, MemManager, NameInfo, ObjectId, path_of_name};
+use heapledger::{Error, FileAttributes, FileType, MemManager, NameInfo, ObjectId, path_of_name};
 
 use super::put_args::Args;
 use super::put_files::Put;
@@ -15,7 +15,7 @@ use super::put_report::Report;
 use super::put_source::{Change, Source};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::input::sources::{self, Found, Sources, whole_reads};
+use crate::cli::input::sources::{self, Found, Sources, is_empty_folder, whole_reads};
 use crate::cli::output::progress::Progress;
 use crate::cli::output::text::{Sizes, counted, printable_path};
 
@@ -39,10 +39,17 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
     let known = memory
         .as_ref()
         .map_or(Ok(BTreeMap::new()), |memory| known(memory, &base))?;
-    let sync = tree.compare(
+    let mut sync = tree.compare(
         known,
         args.expires.given().is_none() && args.tags.pairs().next().is_none(),
     );
+    sync.keep_skipped(path, &base);
+    if let Some((path, why)) = sync.unread.first().filter(|_| !args.force && !sync.gone.is_empty()) {
+        bail!(
+            "{}: {why}; nothing was changed, because names would be removed first; --force does so",
+            printable_path(path)
+        );
+    }
 
     let missing = match &memory {
         Some(memory) if !args.force => sync.missing(memory)?,
@@ -62,7 +69,9 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
     for (path, why) in &tree.skipped {
         report.skipped(path, why);
     }
-    for (path, why) in &tree.failed {
+    let failed = tree.failed.iter().chain(&sync.unread);
+    let failures = failed.clone().count();
+    for (path, why) in failed {
         report.failed(path, why);
     }
     let gone = sync.gone.iter().map(|name| (gone(path, &base, name), name));
@@ -77,8 +86,8 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
         if !args.quiet {
             exit::note(&sync.summary(context.sizes()));
         }
-        if !tree.failed.is_empty() {
-            bail!("{} could not be planned", counted(tree.failed.len(), "path"));
+        if failures > 0 {
+            bail!("{} could not be planned", counted(failures, "path"));
         }
         if missing > 0 {
             let missing = context.sizes().phrase(missing);
@@ -208,6 +217,7 @@ impl Tree {
         let mut progress = Progress::new("comparing");
         let mut done = 0;
         let (mut stored, mut unchanged, mut replaced) = (Vec::new(), 0, 0);
+        let mut unread = Vec::new();
         let mut seen = HashSet::new();
         for (source, size) in &self.files {
             progress.set(done, 0);
@@ -218,6 +228,8 @@ impl Tree {
             };
             if skips && before.is_some_and(is_same) {
                 unchanged += 1;
+            } else if let Err(why) = can_be_read(source) {
+                unread.push((source.path.clone(), why.to_string()));
             } else {
                 let change = before.map_or(Change::New, |_| Change::Changed);
                 replaced += before.map_or(0, |before| before.size);
@@ -233,10 +245,19 @@ impl Tree {
         known.retain(|name, _| !seen.contains(name));
         Sync {
             stored,
+            unread,
             gone: known.into_values().collect(),
             unchanged,
             replaced,
         }
+    }
+}
+
+/// Fails if a file cannot be opened.
+fn can_be_read(source: &Source) -> io::Result<()> {
+    match source.content {
+        Some(_) => Ok(()),
+        None => File::open(&source.path).map(drop),
     }
 }
 
@@ -258,6 +279,8 @@ fn hash(source: &Source) -> io::Result<ObjectId> {
 /// What makes names follow a folder.
 struct Sync {
     stored: Vec<(Source, u64)>,
+    /// New and changed files that cannot be read, and why.
+    unread: Vec<(PathBuf, String)>,
     gone: Vec<NameInfo>,
     unchanged: u64,
     /// Bytes of the objects that changed names are bound to.
@@ -265,6 +288,19 @@ struct Sync {
 }
 
 impl Sync {
+    /// Keeps the names of links and empty folders that are still there. Only with --attributes are they among the
+    /// files of the folder.
+    fn keep_skipped(&mut self, path: &Path, base: &str) {
+        self.gone.retain(|name| {
+            let at = gone(path, base, name).path;
+            match FileAttributes::of(&name.tags).file_type {
+                FileType::Link => !at.is_symlink(),
+                FileType::Folder => !is_empty_folder(&at),
+                _ => true,
+            }
+        });
+    }
+
     /// Bytes by which all of it together does not fit, even if everything that names lose is freed. 0 in a space
     /// that evicts.
     fn missing(&self, memory: &MemManager) -> Result<u64> {

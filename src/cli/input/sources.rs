@@ -93,8 +93,7 @@ impl Sources {
         let path = entry.path().to_owned();
         if kind.is_dir() {
             let is_wanted = self.attributes && entry.depth() > 0;
-            let is_empty = || fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
-            return (is_wanted && is_empty()).then_some(Found::Folder(path));
+            return (is_wanted && is_empty_folder(&path)).then_some(Found::Folder(path));
         }
         Some(match entry.metadata() {
             _ if kind.is_symlink() && self.attributes => match fs::read_link(&path) {
@@ -108,6 +107,11 @@ impl Sources {
             Err(error) => Found::Failed(path, error.to_string()),
         })
     }
+}
+
+/// Whether a folder is there, and has nothing in it.
+pub fn is_empty_folder(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Whether it is a folder in which heapledger is writing a backup, an export or a heap, or left
