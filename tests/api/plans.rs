@@ -337,6 +337,47 @@ fn edit(value: &mut Value, index: &Index, item: &Index, twice: bool) {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(32))]
+
+    /// A piece may move again, or be joined, after it was moved to an arena that is emptied, too.
+    #[test]
+    fn pieces_that_move_twice_are_applied_as_planned(
+        objects in prop::collection::vec((prop_oneof![Just(60_000u64), Just(120_000), Just(300_000)], 0u8..4), 40..80),
+        under in 70u8..=100,
+        join in any::<bool>(),
+        start in any::<Index>(),
+    ) {
+        let heap = Heap::of(32 * MIB, Geometry::standard());
+        let store = |(seed, (size, stays)): (usize, &(u64, u8))| {
+            let content = content(seed as u64, *size);
+            (heap.allocate_bytes(&content).unwrap(), content, *stays == 0)
+        };
+        let stored: Vec<_> = objects.iter().enumerate().map(store).collect();
+        stored.iter().filter(|(.., stays)| !stays).for_each(|(id, ..)| drop(heap.free(id).unwrap()));
+        let options = CompactOptions::default().under(under).join(join);
+        let plan = reread(&heap.plan_work(&Work::Compact(options)).unwrap());
+        let slices = plan.slices.len();
+        let start = start.index(slices + 1);
+        let mut part = plan.clone();
+        part.slices.truncate(start);
+        if start > 0 {
+            heap.apply(&part).unwrap();
+        }
+        let applied = heap.apply(&plan).unwrap();
+        prop_assert_eq!((applied.slices, applied.done_before), ((slices - start) as u64, start as u64));
+        if start == 0 {
+            prop_assert_eq!(applied.totals, plan.totals);
+        }
+        let again = heap.apply(&plan).unwrap();
+        prop_assert_eq!((again.slices, again.done_before), (0, slices as u64));
+        for (id, content, _) in stored.iter().filter(|(.., stays)| *stays) {
+            prop_assert_eq!(&heap.get_bytes(id).unwrap(), content);
+        }
+        assert_balanced(&heap);
+    }
+}
+
 /// A heap of which every kind of step is planned: objects in several pieces, and room that is not carved.
 fn in_pieces() -> (Heap, Vec<(u64, ObjectId)>) {
     let heap = Heap::of(MIB, Geometry::classic().with_arena_size(16 * KIB).unwrap());

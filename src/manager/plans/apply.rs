@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::chains::{Chains, InPlan};
 use super::found::Found;
 use super::slice::carry_out;
 use super::totals::WorkTotals;
@@ -42,8 +43,8 @@ impl MemManager {
     /// # Errors
     /// [`PlanError::Stale`] if an object that the plan frees or moves, or a row that it removes, is no longer as
     /// it was when the plan was made, or if there is no longer room where something should go. All of the plan
-    /// is compared before its first slice, and each slice again when it is its turn; what others do with other
-    /// objects does not matter. [`PlanError::OtherSpace`]; [`PlanError::Unreadable`]; what
+    /// is compared before its first slice, and each slice again when it is its turn; pieces that an earlier slice
+    /// moves, only then. What others do with other objects does not matter. [`PlanError::OtherSpace`]; [`PlanError::Unreadable`]; what
     /// [any write](MemManager#errors) fails with. Slices that are done stay done.
     pub fn apply(&self, plan: &WorkPlan) -> Result<Applied> {
         self.apply_with(plan, false, &mut |_, _, _| {})
@@ -65,7 +66,11 @@ impl MemManager {
         // Otherwise what a plan removes may not be empty yet.
         self.reclaim_all()?;
         self.collect_due(false)?;
-        let done = self.inner.readers.snapshot(|tx| self.compare(tx, plan, exact))?;
+        let chains = Chains::of(plan);
+        let done = self
+            .inner
+            .readers
+            .snapshot(|tx| self.compare(tx, plan, &chains, exact))?;
         let digest = plan.digest();
         let slices = plan.slices.len() as u64;
         let mut applied = Applied {
@@ -77,8 +82,13 @@ impl MemManager {
         };
         for (number, slice) in (1..).zip(&plan.slices) {
             progress(Phase::Applying, number - 1, slices);
+            let in_plan = InPlan {
+                chains: &chains,
+                index: number as usize - 1,
+                done: None,
+            };
             let totals = self.write_apart(|tx| {
-                let totals = carry_out(tx, self.space(), slice, plan.evict.as_ref())?;
+                let totals = carry_out(tx, self.space(), slice, plan.evict.as_ref(), Some(&in_plan))?;
                 if totals.is_some() {
                     leave_receipt(tx, digest, slice.bytes())?;
                 }
@@ -101,7 +111,7 @@ impl MemManager {
     }
 
     /// Compares a plan with the space, and returns how many of its slices are done.
-    fn compare(&self, tx: &mut ReadTx<'_>, plan: &WorkPlan, exact: bool) -> Result<u64> {
+    fn compare(&self, tx: &mut ReadTx<'_>, plan: &WorkPlan, chains: &Chains, exact: bool) -> Result<u64> {
         let memram = queries::spaces::get(tx, self.inner.space)?;
         if plan.space != memram.name || plan.space_created_at != memram.created_at {
             let why = match plan.space == memram.name {
@@ -127,14 +137,20 @@ impl MemManager {
         if exact && layout_digest::digest(tx, self.inner.space)? != plan.state {
             return Err(stale(0, 0, "the layout is not the one that it was made for".into()));
         }
-        let (mut done, mut changed) = (0, None);
-        for (number, slice) in (1..).zip(&plan.slices) {
-            match Found::of(tx, self.inner.space, slice, plan.evict.as_ref())? {
-                Found::Ready(_) => {}
-                Found::Done => done += 1,
-                Found::Changed(why) => changed = changed.or(Some((number, why))),
+        let (mut are_done, mut changed) = (Vec::new(), None);
+        for (index, slice) in plan.slices.iter().enumerate() {
+            let in_plan = InPlan {
+                chains,
+                index,
+                done: Some(&are_done),
+            };
+            let found = Found::of(tx, self.inner.space, slice, plan.evict.as_ref(), Some(&in_plan))?;
+            are_done.push(matches!(found, Found::Done));
+            if let Found::Changed(why) = found {
+                changed = changed.or(Some((index as u64 + 1, why)));
             }
         }
+        let done = are_done.iter().filter(|is_done| **is_done).count() as u64;
         match changed {
             Some((slice, why)) => Err(stale(slice, done, why)),
             None => Ok(done),

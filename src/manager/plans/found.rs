@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::chains::InPlan;
 use super::work_plan::{InPool, MoveTo, PlanEvict, PlanFree, PlanMove, PlanSlice};
 use crate::error::Result;
 use crate::manager::objects::eviction_order::Order;
-use crate::models::{Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, Pool, PoolId, StoredObjectId, signed};
+use crate::models::{
+    Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, Pool, PoolId, Sequence, StoredObjectId, signed,
+};
 use crate::store::queries::compaction::{self, OwnedEntry};
 use crate::store::queries::eviction::Evictable;
 use crate::store::{ReadTx, queries};
@@ -30,7 +33,7 @@ pub(super) struct Rows {
 
 /// The state of a part of a slice.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Before,
     After,
 }
@@ -70,8 +73,14 @@ impl Rows {
 }
 
 impl Found {
-    /// Compares a slice with the space. O(slice · log n).
-    pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, slice: &PlanSlice, evict: Option<&PlanEvict>) -> Result<Self> {
+    /// Compares a slice with the space; `in_plan` is where it is in a plan that was written down. O(slice · log n).
+    pub fn of(
+        tx: &mut ReadTx<'_>,
+        space: MemRamId,
+        slice: &PlanSlice,
+        evict: Option<&PlanEvict>,
+        in_plan: Option<&InPlan<'_>>,
+    ) -> Result<Self> {
         let rows = Rows::read(tx, space, slice)?;
         let which = match evict {
             Some(evict) => Some(evictable(tx, space, evict)?),
@@ -85,7 +94,11 @@ impl Found {
             }
         }
         for moved in &slice.moves {
-            match moved.state(&rows) {
+            let state = match in_plan {
+                Some(in_plan) if in_plan.waits(moved) => Some(State::Before),
+                _ => moved.state(&rows),
+            };
+            match state.or_else(|| in_plan?.moved_on(moved)) {
                 Some(state) => states.push(state),
                 None => {
                     return Ok(Self::Changed(format!(
@@ -95,10 +108,14 @@ impl Found {
                 }
             }
         }
-        let is_there = |is_there| if is_there { State::Before } else { State::After };
-        states.extend(slice.blocks.iter().map(|id| is_there(rows.blocks.contains_key(id))));
-        states.extend(slice.pools.iter().map(|id| is_there(rows.pools.contains_key(id))));
-        states.extend(slice.arenas.iter().map(|id| is_there(rows.arenas.contains_key(id))));
+        let is_missing = |id: &BlockId| !rows.blocks.contains_key(id);
+        let last = last_id(tx, space, Sequence::Blocks, slice.blocks.iter().any(is_missing))?;
+        states.extend(slice.blocks.iter().map(|id| removed(!is_missing(id), id.0, last)));
+        let is_missing = |id: &PoolId| !rows.pools.contains_key(id);
+        let last = last_id(tx, space, Sequence::Pools, slice.pools.iter().any(is_missing))?;
+        states.extend(slice.pools.iter().map(|id| removed(!is_missing(id), id.0, last)));
+        let is_there = |id| rows.arenas.contains_key(id);
+        states.extend(slice.arenas.iter().map(|id| removed(is_there(id), id.0, i64::MAX)));
         if states.iter().all(|state| *state == State::After) {
             return Ok(Self::Done);
         }
@@ -106,6 +123,23 @@ impl Found {
             return Ok(Self::Ready(Box::new(rows)));
         }
         Ok(Self::Changed("a part of it is done already, by others".into()))
+    }
+}
+
+/// The highest id that was ever used, if anybody has to know.
+fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, sequence: Sequence, is_needed: bool) -> Result<i64> {
+    match is_needed {
+        true => queries::ids::last_id(tx, space, sequence),
+        false => Ok(i64::MAX),
+    }
+}
+
+/// The state of a row that a slice removes. If its id was never used, a slice that comes first makes it.
+fn removed(is_there: bool, id: i64, last: i64) -> State {
+    if is_there || id > last {
+        State::Before
+    } else {
+        State::After
     }
 }
 

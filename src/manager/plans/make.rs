@@ -164,7 +164,7 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
     fn add(&mut self, slice: PlanSlice) -> Result<()> {
         let (bytes, evict) = (slice.bytes(), self.plan.evict);
         let done = self.unit(|memory, tx| {
-            let done = carry_out(tx, memory.space(), &slice, evict.as_ref())?;
+            let done = carry_out(tx, memory.space(), &slice, evict.as_ref(), None)?;
             super::apply::leave_receipt(tx, ObjectId::UNKNOWN, bytes)?;
             // As after every unit of work.
             reclaim::next(tx)?;

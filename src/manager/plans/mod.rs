@@ -1,6 +1,7 @@
 //! Plans that are written down, and carried out later.
 
 pub(super) mod apply;
+mod chains;
 mod found;
 pub(super) mod make;
 pub(super) mod slice;

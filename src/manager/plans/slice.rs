@@ -1,5 +1,6 @@
 //! Carries a slice of a plan out, in the transaction of a caller.
 
+use super::chains::InPlan;
 use super::found::{Found, Rows};
 use super::totals::WorkTotals;
 use super::work_plan::{InPool, MoveTo, PlanEvict, PlanFree, PlanMove, PlanSlice};
@@ -13,7 +14,7 @@ use crate::store::queries::compaction;
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
 
-/// Does all of a slice, or `None` if it is done already.
+/// Does all of a slice, or `None` if it is done already; `in_plan` is where it is in a plan that was written down.
 ///
 /// # Errors
 /// [`PlanError::Stale`], without the numbers of the slice; the unit of work must then be rolled back.
@@ -22,9 +23,10 @@ pub(in crate::manager) fn carry_out(
     space: &str,
     slice: &PlanSlice,
     evict: Option<&PlanEvict>,
+    in_plan: Option<&InPlan<'_>>,
 ) -> Result<Option<WorkTotals>> {
     let of = tx.space();
-    let rows = match tx.read(|tx| Found::of(tx, of, slice, evict))? {
+    let rows = match tx.read(|tx| Found::of(tx, of, slice, evict, in_plan))? {
         Found::Ready(rows) => *rows,
         Found::Done => return Ok(None),
         Found::Changed(why) => return Err(stale(why)),

@@ -93,7 +93,7 @@ impl MemManager {
             let slices = self.inner.readers.snapshot(|tx| round(self, tx, &options))?;
             let mut is_done = true;
             for slice in &slices {
-                match self.write_apart(|tx| carry_out(tx, self.space(), slice, None)) {
+                match self.write_apart(|tx| carry_out(tx, self.space(), slice, None, None)) {
                     Ok(done) => {
                         is_done = false;
                         options.spend(slice.bytes());

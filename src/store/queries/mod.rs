@@ -13,7 +13,7 @@ pub(crate) mod event_counts;
 pub(crate) mod event_filter;
 pub(crate) mod events;
 pub(crate) mod eviction;
-pub(in crate::store) mod ids;
+pub(crate) mod ids;
 pub(crate) mod layout;
 pub(crate) mod levels;
 pub(crate) mod names;
