@@ -122,6 +122,20 @@ fn reports_show_the_ceiling() {
 }
 
 #[test]
+fn a_refused_resize_leaves_the_ceiling_as_it_was() {
+    files_only!(Ceiling);
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB", "--max-file", "2MiB"]);
+    cli.file("some", "content");
+    cli.ok(["put", "some"]);
+    for ceiling in ["none", "3MiB"] {
+        let line = cli.fails(2, ["resize", "100", "--max-file", ceiling]);
+        assert!(line.contains("cannot shrink"), "{line}");
+        assert_eq!(cli.json(["stats"])["disk"]["max_file"], json!(2 << 20), "{ceiling}");
+    }
+}
+
+#[test]
 fn a_bad_ceiling_is_an_error_with_the_figures() {
     files_only!(Ceiling);
     let cli = Cli::new();

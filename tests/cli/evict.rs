@@ -188,6 +188,11 @@ fn evict_says_what_it_needs() {
     cli.fails(2, ["evict", "--plan", "p.json"]);
     cli.fails(2, ["evict", "--dry-run"]);
     cli.fails(2, ["evict", "lru", "--free", "20000"]);
+    for other in [&["--dry-run"][..], &["--policy", "oldest"]] {
+        let line = cli.run_all(&[&["evict", "lru"], other].concat());
+        assert_eq!((line.status, line.stdout.as_str()), (2, ""), "{other:?}");
+    }
+    assert!(cli.ok(["evict"]).contains("nothing is evicted"));
     cli.ok(["evict", "--free", "20000", "--policy", "oldest", "--plan", "p.json"]);
     cli.ok(["apply", "p.json"]);
     cli.fails(1, ["show", "a"]);

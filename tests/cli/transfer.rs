@@ -125,6 +125,13 @@ fn a_backup_is_restored() {
     );
     assert_eq!(cli.ok(["get", "state", "--db", "new.db"]), "old");
     assert!(cli.fails(2, ["restore", "nothing.db"]).contains("nothing.db"));
+    // The heap is in order, so nobody has to move it away.
+    cli.file("junk", "no heap at all");
+    let refused = cli.fails(2, ["restore", "--force", "junk"]);
+    assert!(
+        refused.contains("not replaced") && !refused.contains("move it away"),
+        "{refused}"
+    );
     assert!(
         cli.fails(2, ["restore", "heap.db"])
             .contains("the backup is this file itself")

@@ -50,11 +50,15 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 struct How {
     /// What goes first, if not what the space evicts: largest or oldest
-    #[arg(long = "policy", id = "by", value_name = "POLICY", value_parser = policy(), requires = "free")]
+    #[arg(
+        long = "policy", id = "by", value_name = "POLICY", value_parser = policy(),
+        requires = "free", conflicts_with = "policy"
+    )]
     by: Option<Policy>,
 
     /// Evict nothing; print what would go
-    #[arg(long, requires = "free")]
+    // A required argument that conflicts with a given one is not asked for.
+    #[arg(long, requires = "free", conflicts_with = "policy")]
     dry_run: bool,
 
     #[command(flatten)]

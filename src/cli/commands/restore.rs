@@ -1,7 +1,7 @@
 //! `heapledger restore`
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use heapledger::{Error, MemManager};
@@ -45,7 +45,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let restored = match restored {
         Err(Error::NoFile { .. }) => bail!("no backup at {file}"),
         // Perhaps only its first bytes are damaged.
-        Err(error @ Error::NotAHeap { .. }) => Err(error).context(format!(
+        Err(error @ Error::NotAHeap { .. }) if !is_about(&error, &args.file) => Err(error).context(format!(
             "{heap} is not replaced by {file}; if it is a damaged heap, move it away first"
         )),
         restored => restored.with_context(|| format!("{heap} is not replaced by {file}")),
@@ -54,4 +54,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     context.answer(&restored, |out| {
         writeln!(out, "{heap}: restored from {file}, {size}, checked in full")
     })
+}
+
+/// Whether it is this file that is not a heap.
+fn is_about(error: &Error, file: &Path) -> bool {
+    matches!(error, Error::NotAHeap { path, .. } if fs::canonicalize(path).ok() == fs::canonicalize(file).ok())
 }

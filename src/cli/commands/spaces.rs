@@ -66,12 +66,18 @@ pub fn list(args: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
 pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
     let (before, had) = (memory.memram()?, memory.disk_use()?.max_file);
-    // First the one that depends on more than the arguments: if it is refused, nothing has changed.
+    // First the one that depends on more than the arguments.
     if let Some(Ceiling(max_file)) = args.max_file {
         memory.set_max_file(max_file)?;
     }
     let space = match args.max_mem {
-        Some(max_mem) => memory.resize(max_mem)?,
+        Some(max_mem) => memory.resize(max_mem).or_else(|refused| {
+            // What is refused changes nothing.
+            if args.max_file.is_some() {
+                memory.set_max_file(had)?;
+            }
+            Err(refused)
+        })?,
         None => memory.memram()?,
     };
     let disk = memory.disk_use()?;
