@@ -110,7 +110,7 @@ pub(in crate::store) trait Engine: Send + NearCeiling {
         false
     }
 
-    /// Adds what only the engine knows to an error of a read.
+    /// Adds what only the engine knows to an error.
     fn explain(&self, error: Error) -> Error {
         error
     }

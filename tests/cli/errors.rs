@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
+use crate::common::skip::{is_root, skip};
 use crate::common::{files_only, server};
 use crate::support::{Cli, HELLO, noise, ran};
 
@@ -596,4 +597,33 @@ fn a_log_held_by_a_reader_is_an_error_and_a_finding_that_name_it() {
     }
     drop(snapshot);
     cli.ok(["set", "x", "2"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn whatever_is_to_be_written_a_file_that_is_read_only_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    files_only!(File);
+    if is_root() {
+        return skip("a file that this user cannot write", "root writes any file");
+    }
+    let cli = Cli::new();
+    cli.ok(["set", "name", "1"]);
+    fs::set_permissions(cli.path("heap.db"), fs::Permissions::from_mode(0o444)).unwrap();
+    for args in [
+        &["set", "name", "2"][..],
+        &["gc"],
+        &["compact"],
+        &["copy", "--to-space", "other"],
+        &["init", "--space", "other"],
+    ] {
+        let ran = cli.run_all(args);
+        assert_eq!(ran.status, 2, "{args:?}");
+        assert!(
+            ran.stderr.contains("heap.db cannot be written"),
+            "{args:?}: {}",
+            ran.stderr
+        );
+    }
+    assert_eq!(cli.ok(["get", "name"]), "1");
 }

@@ -197,11 +197,16 @@ impl FileLocation {
 
     /// Translates an error of the database for the user.
     pub(in crate::store) fn explain(&self, error: diesel::result::Error) -> Error {
-        match error.to_string().as_str() {
-            text if text.contains("readonly database") => Error::NotWritable {
+        self.with_path(error.into())
+    }
+
+    /// The same for an error that does not say which file it is about.
+    pub(in crate::store) fn with_path(&self, error: Error) -> Error {
+        match error {
+            Error::Database { source, .. } if source.to_string().contains("readonly database") => Error::NotWritable {
                 path: self.named.clone(),
             },
-            _ => error.into(),
+            other => other,
         }
     }
 }
@@ -256,5 +261,5 @@ pub(in crate::store) fn transaction<R>(
     let result = work(conn);
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     conn.batch_execute(end).map_err(|error| location.explain(error))?;
-    result
+    result.map_err(|error| location.with_path(error))
 }

@@ -23,7 +23,7 @@ use super::spool::Spool;
 use super::write;
 use crate::books::batch::Batch;
 use crate::books::limits::Limits;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
@@ -175,6 +175,10 @@ impl Engine for SqliteEngine {
     fn read_when_idle(&mut self) -> ReadTx<'_> {
         self.cache.read(&mut self.conn);
         self.read()
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        self.location.with_path(error)
     }
 
     fn version(&self) -> i64 {

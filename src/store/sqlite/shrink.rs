@@ -77,7 +77,7 @@ impl Group {
         let (mut left, mut step) = (i64::MAX, VACUUM_PAGES);
         let in_the_way = |error| match error {
             Error::Busy { .. } | Error::LogHeld(_) | Error::FileFull { .. } => Ok(false),
-            error => Err(error),
+            error => Err(location.with_path(error)),
         };
         loop {
             let deadline = location.deadline();
