@@ -213,6 +213,11 @@ fn a_space_is_copied_into_another_one_of_the_heap() {
     );
     // Without --space, it is main; with --to, the other heap.
     cli.ok(["copy", "--to-space", "saved", "--to", "other.db"]);
+    if server().is_none() {
+        // The file itself is this heap, too.
+        cli.ok(["copy", "--to-space", "named", "--to", "heap.db"]);
+        assert_eq!(cli.ok(["--space", "named", "get", "mine"]), "stays");
+    }
     assert_eq!(cli.ok(["--db", "other.db", "--space", "saved", "get", "mine"]), "stays");
     assert_eq!(cli.json(["--db", "other.db", "spaces"]).as_array().unwrap().len(), 1);
     let taken = cli.fails(2, ["copy", "--to-space", "archive"]);

@@ -305,7 +305,7 @@ fn a_source_with_a_file_that_cannot_be_read_removes_nothing() {
     cli.file("t/a", "a");
     cli.file("t/b", "b");
     cli.ok(["put", "-r", "--sync", "t"]);
-    let deny = |name| fs::set_permissions(cli.path(name), fs::Permissions::from_mode(0)).unwrap();
+    let deny = |name| fs::set_permissions(cli.path(name), fs::Permissions::from_mode(0o000)).unwrap();
     // What was moved has the only other copy of the content.
     fs::rename(cli.path("t/a"), cli.path("t/moved")).unwrap();
     deny("t/moved");

@@ -1,6 +1,7 @@
 //! `heapledger copy`
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use heapledger::{CopiedSpace, CopyOptions, Error, OnConflict, TransferError};
@@ -52,7 +53,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Some(to) => to.may_write()?,
         None => context.may_write()?,
     }
-    let memory = if to.is_none() {
+    let is_here = |to: &Database| {
+        let paths: [&Path; 2] = [&to.path, context.db()];
+        let paths = paths.map(fs::canonicalize);
+        matches!(paths, [Ok(to), Ok(here)] if to == here)
+    };
+    let memory = if to.as_ref().is_none_or(|to| args.to_space.is_some() && is_here(to)) {
         Some(context.change()?)
     } else if context.names_space() || args.to_space.is_some() {
         Some(context.follow()?)

@@ -1,6 +1,6 @@
 //! Tags: what holds are found and counted by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -193,13 +193,21 @@ impl MemManager {
     /// What [any write](MemManager#errors) fails with. Earlier steps stay done.
     pub fn free_tagged(&self, key: &str, value: &str) -> Result<FreedTagged> {
         let mut done = FreedTagged::default();
+        let mut unbound: HashMap<_, Vec<_>> = HashMap::new();
         loop {
-            let some = self.write_apart(|tx| give_up(tx, self.space(), [key, value]))?;
-            if some.holds == 0 {
+            let (holds, freed) = self.write_apart(|tx| give_up(tx, self.space(), [key, value]))?;
+            if holds.is_empty() {
                 return Ok(done);
             }
-            done.holds += some.holds;
-            done.freed.extend(some.freed);
+            done.holds += holds.len() as u64;
+            for TaggedHold { object_id, name } in holds {
+                unbound.entry(object_id).or_default().extend(name);
+            }
+            // An object goes with the last of its names.
+            done.freed.extend(freed.into_iter().map(|freed| Freed {
+                names: unbound.remove(&freed.id).unwrap_or_default(),
+                ..freed
+            }));
         }
     }
 
@@ -342,19 +350,16 @@ pub(in crate::manager) fn untag(tx: &mut WriteTx<'_>, space: &str, held: Held<'_
 }
 
 /// Gives up some of the holds with a tag.
-fn give_up(tx: &mut WriteTx<'_>, space: &str, tag: [&str; 2]) -> Result<FreedTagged> {
+fn give_up(tx: &mut WriteTx<'_>, space: &str, tag: [&str; 2]) -> Result<(Vec<TaggedHold>, Vec<Freed>)> {
     let id = tx.space();
     let holds = tx.read_rows(|tx| queries::tags::holds(tx, id, tag, MANY))?;
-    let mut done = FreedTagged {
-        holds: holds.len() as u64,
-        freed: Vec::new(),
-    };
-    for TaggedHold { object_id, name } in holds {
+    let mut all = Vec::new();
+    for TaggedHold { object_id, name } in &holds {
         let freed = match name {
-            Some(name) => names::unbind(tx, space, &name)?,
-            None => free::release(tx, space, &object_id)?,
+            Some(name) => names::unbind(tx, space, name)?,
+            None => free::release(tx, space, object_id)?,
         };
-        done.freed.extend(freed);
+        all.extend(freed);
     }
-    Ok(done)
+    Ok((holds, all))
 }

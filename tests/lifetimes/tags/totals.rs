@@ -136,3 +136,22 @@ fn what_has_a_tag_is_given_up_and_the_rest_stays() {
     assert_balanced(&heap);
     assert_eq!(heap.free_tagged("owner", "ann").unwrap().holds, 0);
 }
+
+#[test]
+fn what_is_freed_by_its_tag_says_all_names_that_it_had() {
+    let heap = Heap::new();
+    let ann = |name: &'static str| Hold::Name(name).tag("owner", "ann");
+    for name in ["one", "three", "two"] {
+        heap.store("shared", ann(name)).unwrap();
+    }
+    let done = heap.free_tagged("owner", "ann").unwrap();
+    let [freed] = done.freed.as_slice() else {
+        panic!("{:?}", done.freed);
+    };
+    let mut names = freed.names.clone();
+    names.sort();
+    assert_eq!(
+        (done.holds, names),
+        (3, ["one", "three", "two"].map(str::to_owned).to_vec())
+    );
+}
