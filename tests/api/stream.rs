@@ -220,6 +220,27 @@ fn a_reader_of_a_freed_object_fails() {
 }
 
 #[test]
+fn a_reader_of_a_damaged_object_says_so() {
+    let damage = |statement: &'static str| {
+        let heap = Heap::new();
+        let id = heap.allocate_bytes(&content(1, 600 * KIB)).unwrap();
+        heap.sql().execute(statement);
+        let mut read = Vec::new();
+        let error = heap.reader(&id).unwrap().read_to_end(&mut read).unwrap_err();
+        let error = error.downcast::<Error>().unwrap();
+        let expected = format!("object {id} from {} on are missing", read.len());
+        assert!(
+            matches!(&error, Error::Damaged { what } if what.contains(&expected)),
+            "{error:?}"
+        );
+        read.len() as u64
+    };
+    assert_eq!(damage("DELETE FROM ledger WHERE seq = 0"), 0);
+    assert_eq!(damage("DELETE FROM ledger WHERE seq = 1"), 256 * KIB);
+    assert_eq!(damage("UPDATE stored_objects SET size = size + 1"), 600 * KIB);
+}
+
+#[test]
 fn a_reader_never_reads_an_object_that_replaced_its_own() {
     let replaced = read_on_after(|heap, id| {
         heap.free(id).unwrap();

@@ -103,12 +103,25 @@ impl Cursor {
         if self.load_next(tx)? {
             return Ok(());
         }
-        let (seq, start) = self.locate(tx)?;
-        if self.load_from(tx, seq, start)? {
-            Ok(())
-        } else {
-            Err(gone(seq))
+        if let Some((seq, start)) = self.locate(tx)?
+            && self.load_from(tx, seq, start)?
+        {
+            return Ok(());
         }
+        Err(self.missing(tx)?)
+    }
+
+    /// The error if there is no piece with `position`.
+    fn missing(&self, tx: &mut ReadTx<'_>) -> Result<Error> {
+        if queries::objects::size(tx, self.object)?.is_none() {
+            return Ok(Error::Io {
+                what: "the object was freed while it was read".into(),
+                source: io::ErrorKind::NotFound.into(),
+            });
+        }
+        let (id, _) = queries::objects::spelled(tx, self.object)?;
+        let what = format!("the bytes of object {id} from {} on are missing", self.position);
+        Ok(Error::Damaged { what })
     }
 
     /// The same, if that piece follows the loaded ones. It may be missing, because it was joined with
@@ -133,7 +146,7 @@ impl Cursor {
 
     /// Finds the piece that contains `position`, and where it starts. Each entry tells where it
     /// starts, so this takes O(log pieces) lookups, which read no content.
-    fn locate(&self, tx: &mut ReadTx<'_>) -> Result<(i64, u64)> {
+    fn locate(&self, tx: &mut ReadTx<'_>) -> Result<Option<(i64, u64)>> {
         let mut low = 0;
         let mut high = queries::entries::last_seq(tx, self.object)?;
         while low <= high {
@@ -144,16 +157,17 @@ impl Cursor {
                 let start = u64::try_from(start).ok()?;
                 Some((start, start.checked_add(u64::try_from(length).ok()?)?))
             });
-            let (start, end) = extent.ok_or_else(|| gone(seq))?;
+            let Some((start, end)) = extent else { break };
             if self.position < start {
                 high = seq - 1;
             } else if self.position >= end {
-                low = seq.checked_add(1).ok_or_else(|| gone(seq))?;
+                let Some(next) = seq.checked_add(1) else { break };
+                low = next;
             } else {
-                return Ok((seq, start));
+                return Ok(Some((seq, start)));
             }
         }
-        Err(gone(low))
+        Ok(None)
     }
 
     /// Reads from the loaded pieces, after `load` has loaded the right one if necessary.
@@ -186,13 +200,6 @@ impl Cursor {
         self.position = position
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the start of the object"))?;
         Ok(self.position)
-    }
-}
-
-fn gone(seq: i64) -> Error {
-    Error::Io {
-        what: format!("piece {seq} of the object is missing; the object was freed while it was read"),
-        source: io::ErrorKind::NotFound.into(),
     }
 }
 
