@@ -1,7 +1,6 @@
 //! `heapledger copy`
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use heapledger::{CopiedSpace, CopyOptions, Error, OnConflict, TransferError};
@@ -9,7 +8,7 @@ use heapledger::{CopiedSpace, CopyOptions, Error, OnConflict, TransferError};
 use super::taken::{self, Taken};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::database::Database;
+use crate::cli::input::database::{Database, is_same_file};
 use crate::cli::input::parse;
 use crate::cli::output::progress;
 use crate::cli::output::text::{Sizes, counted, printable};
@@ -53,11 +52,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Some(to) => to.may_write()?,
         None => context.may_write()?,
     }
-    let is_here = |to: &Database| {
-        let paths: [&Path; 2] = [&to.path, context.db()];
-        let paths = paths.map(fs::canonicalize);
-        matches!(paths, [Ok(to), Ok(here)] if to == here)
-    };
+    let is_here = |to: &Database| is_same_file(&to.path, context.db());
     let memory = if to.as_ref().is_none_or(|to| args.to_space.is_some() && is_here(to)) {
         Some(context.change()?)
     } else if context.names_space() || args.to_space.is_some() {

@@ -1,13 +1,14 @@
 //! `heapledger restore`
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use heapledger::{Error, MemManager};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
+use crate::cli::input::database::is_same_file;
 use crate::cli::input::parse;
 use crate::cli::output::progress;
 use crate::cli::output::text::printable_path;
@@ -44,19 +45,15 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     });
     let restored = match restored {
         Err(Error::NoFile { .. }) => bail!("no backup at {file}"),
-        // Perhaps only its first bytes are damaged.
-        Err(error @ Error::NotAHeap { .. }) if !is_about(&error, &args.file) => Err(error).context(format!(
-            "{heap} is not replaced by {file}; if it is a damaged heap, move it away first"
-        )),
+        // Perhaps only the first bytes of the heap are damaged.
+        Err(error) if matches!(&error, Error::NotAHeap { path, .. } if !is_same_file(path, &args.file)) => Err(error)
+            .context(format!(
+                "{heap} is not replaced by {file}; if it is a damaged heap, move it away first"
+            )),
         restored => restored.with_context(|| format!("{heap} is not replaced by {file}")),
     }?;
     let size = context.sizes().phrase(restored.file_size);
     context.answer(&restored, |out| {
         writeln!(out, "{heap}: restored from {file}, {size}, checked in full")
     })
-}
-
-/// Whether it is this file that is not a heap.
-fn is_about(error: &Error, file: &Path) -> bool {
-    matches!(error, Error::NotAHeap { path, .. } if fs::canonicalize(path).ok() == fs::canonicalize(file).ok())
 }

@@ -240,6 +240,11 @@ fn os_string(bytes: Vec<u8>) -> Result<OsString, String> {
     Ok(text.into())
 }
 
+/// Whether two paths lead to one file that is there.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

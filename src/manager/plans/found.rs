@@ -108,14 +108,12 @@ impl Found {
                 }
             }
         }
-        let is_missing = |id: &BlockId| !rows.blocks.contains_key(id);
-        let last = last_id(tx, space, Sequence::Blocks, slice.blocks.iter().any(is_missing))?;
-        states.extend(slice.blocks.iter().map(|id| removed(!is_missing(id), id.0, last)));
-        let is_missing = |id: &PoolId| !rows.pools.contains_key(id);
-        let last = last_id(tx, space, Sequence::Pools, slice.pools.iter().any(is_missing))?;
-        states.extend(slice.pools.iter().map(|id| removed(!is_missing(id), id.0, last)));
-        let is_there = |id| rows.arenas.contains_key(id);
-        states.extend(slice.arenas.iter().map(|id| removed(is_there(id), id.0, i64::MAX)));
+        let blocks = slice.blocks.iter().map(|id| (id.0, rows.blocks.contains_key(id)));
+        states.extend(removed(tx, space, Sequence::Blocks, blocks.collect())?);
+        let pools = slice.pools.iter().map(|id| (id.0, rows.pools.contains_key(id)));
+        states.extend(removed(tx, space, Sequence::Pools, pools.collect())?);
+        let arenas = slice.arenas.iter().map(|id| (id.0, rows.arenas.contains_key(id)));
+        states.extend(removed(tx, space, Sequence::Arenas, arenas.collect())?);
         if states.iter().all(|state| *state == State::After) {
             return Ok(Self::Done);
         }
@@ -126,21 +124,18 @@ impl Found {
     }
 }
 
-/// The highest id that was ever used, if anybody has to know.
-fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, sequence: Sequence, is_needed: bool) -> Result<i64> {
-    match is_needed {
-        true => queries::ids::last_id(tx, space, sequence),
-        false => Ok(i64::MAX),
+/// The states of the rows of a level that a slice removes: their ids, and whether they are there. If an id was never
+/// used, a slice that comes first makes that row.
+fn removed(tx: &mut ReadTx<'_>, space: MemRamId, level: Sequence, rows: Vec<(i64, bool)>) -> Result<Vec<State>> {
+    if rows.iter().all(|(_, is_there)| *is_there) {
+        return Ok(vec![State::Before; rows.len()]);
     }
-}
-
-/// The state of a row that a slice removes. If its id was never used, a slice that comes first makes it.
-fn removed(is_there: bool, id: i64, last: i64) -> State {
-    if is_there || id > last {
-        State::Before
-    } else {
-        State::After
-    }
+    let last = queries::ids::last_id(tx, space, level)?;
+    let state = |(id, is_there)| match is_there || id > last {
+        true => State::Before,
+        false => State::After,
+    };
+    Ok(rows.into_iter().map(state).collect())
 }
 
 impl PlanFree {
